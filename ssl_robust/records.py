@@ -1,0 +1,111 @@
+"""The few frozen dataclasses that cross rooms.
+
+This file stands at the bottom of the package: it imports nothing of it, and nothing heavy, so that an audit of
+ready-made embeddings never pays for torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """What a training step sees of some scans; a batch never holds a true label.
+
+    A NamedTuple, so that Lightning moves it between devices by itself.
+
+    Attributes:
+        images: (B, C, H, W) uint8 or uint16 as stored, or float in [0, 1] after `to_unit`.
+        labels: (B,) int64 class codes as given (perhaps wrong), -1 where there is no label.
+        indices: (B,) int64 rows of the manifest.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One kind of view that a method asks for.
+
+    Attributes:
+        n: how many views of this kind are made of each scan.
+        size: side of the view as a fraction of the scan's side (1.0 = `data.image_size`).
+        scale: smallest and largest share of the scan's area that the view shows.
+    """
+
+    n: int
+    size: float
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands; all randomness and every schedule is a function of it and the seed.
+
+    Attributes:
+        step: optimiser steps done so far.
+        total_steps: optimiser steps of the whole run.
+        epoch: epochs done so far.
+        total_epochs: epochs of the whole run.
+    """
+
+    step: int
+    total_steps: int
+    epoch: int
+    total_epochs: int
+
+    @property
+    def fraction(self) -> float:
+        """Share of the training done, in [0, 1]."""
+        return self.step / max(1, self.total_steps)
+
+
+@dataclass(frozen=True)
+class TrainInfo:
+    """What a noise-robust strategy may know before training starts.
+
+    Attributes:
+        labels: (N,) int64 codes of the training samples as given (perhaps wrong).
+        groups: (N,) int64 patient codes; every sample its own code where patients are unknown.
+        n_classes: K.
+        feature_dim: D of the encoder's pooled features.
+    """
+
+    labels: Tensor
+    groups: Tensor
+    n_classes: int
+    feature_dim: int
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Vectors and the samples they belong to; row i of both is the same scan.
+
+    Attributes:
+        vectors: (N, D) float32, perhaps a read-only memory map.
+        samples: N rows with at least `sample_id`; `path`, `label`, `patient_id`, `split`, `true_label` where known.
+    """
+
+    vectors: np.ndarray
+    samples: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The k nearest other samples of each sample, nearest first, ties by lower index.
+
+    Attributes:
+        indices: (N, k) int64 rows; -1 where fewer than k neighbours exist (groups leave out the own patient).
+        similarities: (N, k) float32 cosine similarities; -inf where the index is -1.
+    """
+
+    indices: np.ndarray
+    similarities: np.ndarray
