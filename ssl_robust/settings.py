@@ -6,9 +6,13 @@ Each hyperparameter has one home, its YAML. The command line reads it through Hy
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @cache
@@ -38,3 +42,24 @@ def defaults(group: str, name: str) -> dict[str, Any]:
 
     values = yaml.safe_load((config_directory() / group / f"{name}.yaml").read_text(encoding="utf-8")) or {}
     return {key: value for key, value in values.items() if key not in ("defaults",)}
+
+
+def compose(stage: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration of one stage with overrides, as the command line sees it.
+
+    Args:
+        stage: name of a root file, e.g. "pretrain".
+        overrides: Hydra overrides, `["data=npz", "data.path=scans.npz"]`.
+
+    Returns:
+        The composed configuration without Hydra's own node; struct mode is on.
+
+    Raises:
+        hydra.errors.HydraException: an override does not fit; the command line turns it into one sentence.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3", job_name="ssl-robust"):
+        return hydra.compose(stage, list(overrides))

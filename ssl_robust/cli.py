@@ -1,0 +1,194 @@
+"""The command line: stage name + overrides -> composed configuration -> stage -> report -> what to do next.
+
+One function per step, no logic of any stage. Heavy imports wait until a stage is really started, so that
+`--help` and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ssl_robust.run import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class Stage(NamedTuple):
+    """A stage of the pipeline: where its function is, what it does, and what a user does afterwards."""
+
+    function: str
+    summary: str
+    next_step: str
+
+
+STAGES = {
+    "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
+    "pretrain": Stage(
+        "ssl_robust.pretrain.stage:pretrain",
+        "learn an encoder from the scans alone",
+        "ssl-robust audit checkpoint={out} data=… names suspect labels; finetune and embed take the same checkpoint=",
+    ),
+    "embed": Stage(
+        "ssl_robust.encoders.stage:embed_stage",
+        "scans -> one vector each",
+        "ssl-robust audit data=embeddings data.path={out} names suspect labels",
+    ),
+    "finetune": Stage(
+        "ssl_robust.finetune.stage:finetune",
+        "train a classifier on (noisy) labels and measure what the noise did",
+        "repeat with checkpoint=none, or another noise.rate, and compare metrics.json",
+    ),
+    "audit": Stage(
+        "ssl_robust.audit.stage:audit",
+        "rank the labels by how likely they are wrong",
+        "read the first rows of {out}/audit.csv with an expert (column rank, 1 = look first)",
+    ),
+}
+EXAMPLE = """\
+Example, on your own scans:
+  ssl-robust pretrain data=folder data.path=scans method=simclr out=runs/ssl
+  ssl-robust audit    data=folder data.path=scans checkpoint=runs/ssl out=runs/audit
+
+`ssl-robust STAGE --help` lists the options of a stage. For research use; not a medical device."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one stage and leave the process with its exit code: 0 done, 2 a mistake that one sentence explains."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one stage; returns the exit code.
+
+    Args:
+        arguments: the stage's name, then Hydra overrides and flags.
+    """
+    try:
+        return _run(arguments)
+    except UserError as error:
+        _raise_if_asked()
+        print(f"ssl-robust: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        _raise_if_asked()
+        print("\nssl-robust: stopped before anything was written; run the same command again", file=sys.stderr)
+    return 2
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"ssl-robust {version('ssl-robust')}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in STAGES:
+        import difflib
+
+        near = difflib.get_close_matches(name, STAGES, n=1)
+        hint = f", did you mean {near[0]}" if near else ""
+        raise UserError(f"{name!r} is not a stage{hint}; the stages are {', '.join(STAGES)}")
+    from ssl_robust.overrides import check, quote_paths
+
+    flags, typed = _split_flags(rest)
+    sweep = "-m" in flags or "--multirun" in flags
+    helping = "-h" in flags or "--help" in flags
+    config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping)
+    if flags:
+        return _through_hydra(name, flags, overrides)
+    _execute(name, config)
+    return 0
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10}{stage.summary}" for name, stage in STAGES.items()]
+    usage = "ssl-robust STAGE [key=value …]     self-supervised pretraining and label audits for medical images"
+    return "\n".join([usage, "", "Stages:", *lines, "", EXAMPLE])
+
+
+def _split_flags(rest: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags (with the value of those that take one) and the overrides."""
+    known = {"-h", "--help", "--hydra-help", "-m", "--multirun", "--resolve", "--cfg", "-c", "--info", "-i", "-p",
+             "--package"}  # fmt: skip
+    with_value = {"--cfg", "-c", "-p", "--package"}
+    flags, overrides = [], []
+    queue = list(rest)
+    while queue:
+        word = queue.pop(0)
+        if word not in known:
+            overrides.append(word)
+            continue
+        flags.append(word)
+        if word in with_value and queue:
+            flags.append(queue.pop(0))
+    return flags, overrides
+
+
+def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
+    """Hydra's own flags: sweeps, `--help`, `--cfg`."""
+    import hydra
+
+    from ssl_robust.settings import config_directory
+
+    failures: list[str] = []
+
+    def job(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        label = HydraConfig.get().job.override_dirname.replace("/", "_").replace("=", "-").replace(",", "_")
+        config.out = str(Path(config.out) / (label or str(HydraConfig.get().job.num)))
+        try:
+            _execute(name, config)
+        except UserError as error:
+            failures.append(f"{config.out}: {error}")
+            print(f"ssl-robust: {error}", file=sys.stderr)
+
+    quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
+    hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
+    return 2 if failures else 0
+
+
+def _execute(name: str, config: DictConfig) -> None:
+    """Run a stage, draw its report, say what was written and what to do next."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.resolve(config)
+    module, _, function = STAGES[name].function.partition(":")
+    stage: Callable[[DictConfig], Path] = getattr(importlib.import_module(module), function)
+    try:
+        out = stage(config)
+    except KeyboardInterrupt:
+        raise _interrupted(Path(config.out)) from None
+    from ssl_robust.report import render
+
+    page = render(out)
+    print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
+    if STAGES[name].next_step:
+        print("Next: " + STAGES[name].next_step.format(out=out))
+
+
+def _interrupted(out: Path) -> Exception:
+    saved = sorted(path.name for pattern in ("last.ckpt", "shards/*") for path in out.glob(pattern))
+    if not saved:
+        return KeyboardInterrupt()
+    what = "last.ckpt (the last finished epoch)" if "last.ckpt" in saved else f"{len(saved)} shards"
+    return UserError(f"stopped; {out} holds {what}; the same command with resume=true continues from there")
+
+
+def _raise_if_asked() -> None:
+    """With HYDRA_FULL_ERROR=1 a developer sees the whole traceback."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What the user typed after the stage's name: path values quoted for Hydra, mistakes turned into one sentence.
+
+Hydra's own messages are several lines long, and a missing `method=` hides the typo beside it. Everything is
+therefore checked here, in the order in which a person would want to hear of it: unknown groups and choices,
+misspelt options, values of the wrong type, then what is missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_robust.run import UserError
+from ssl_robust.settings import choices, compose, config_directory
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+# Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
+PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir",
+                "out", "checkpoint", "encoder_file"}  # fmt: skip
+
+
+def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
+    """Overrides with path values quoted, so that any folder name reaches the stage as it was typed.
+
+    Args:
+        arguments: what was typed, flags left out.
+        sweep: in a sweep, commas separate values unless the whole value is a path that exists.
+    """
+    return [_quote_path(argument, sweep) for argument in arguments]
+
+
+def _quote_path(argument: str, sweep: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if key.lstrip("+") not in PATH_OPTIONS or not equals or not value or value[0] in "'\"" or value == "null":
+        return argument
+    if sweep and "," in value and not Path(value).exists():
+        return argument
+    # A backslash is special only before a quote, and at the end of the quoted text.
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"{key}='{escaped}{chr(92) * trailing}'"
+
+
+def check(stage: str, arguments: Sequence[str], *, fill: bool = False) -> tuple[DictConfig, list[str]]:
+    """The configuration that the overrides give, or one sentence about the first mistake in them.
+
+    Args:
+        stage: name of the stage.
+        arguments: overrides with paths quoted; of a sweep (`method=simclr,byol`) the first value is composed.
+        fill: choose for the user where a group is missing (for `--help`), rather than complain.
+
+    Returns:
+        The composed configuration, and the overrides that it took (with the chosen groups, if `fill`).
+
+    Raises:
+        UserError: a group, choice, option or value that does not exist or does not fit, or is missing.
+    """
+    parsed = [_parse(argument) for argument in arguments]
+    groups = {name for name in _group_names() if "/" not in name}
+    chosen = [each for each in parsed if each.key_or_group in groups]
+    for each in chosen:
+        for value in _values(each):
+            _check_choice(each.key_or_group, str(value))
+    missing = [group for group in _required_groups(stage) if group not in {each.key_or_group for each in chosen}]
+    filled = [f"{group}={choices(group)[0]}" for group in missing]
+    bare = compose(stage, [f"{each.key_or_group}={_values(each)[0]}" for each in chosen] + filled)
+    values = [each for each in parsed if each.key_or_group not in groups]
+    for each in values:
+        _check_option(stage, each, bare)
+    if missing and not fill:
+        raise UserError(f"{missing[0]}= is missing; choose one of {', '.join(choices(missing[0]))}")
+    first = [_first_value(each, argument) for each, argument in zip(parsed, arguments, strict=True)]
+    config = compose(stage, first + filled)
+    if not fill:
+        _check_complete(stage, config)
+    return config, [*arguments, *filled]
+
+
+def _parse(argument: str) -> Override:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    if argument.startswith("-"):
+        raise UserError(f"{argument} is not an option here; options are key=value, without dashes (see --help)")
+    if "=" not in argument and not argument.startswith("~"):
+        raise UserError(f"{argument!r} is not of the form key=value; see --help for the options")
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except OverrideParseException:
+        raise UserError(
+            f"the value in {argument!r} holds characters that mean something to Hydra; put it in quotes: "
+            f"\"{argument.partition('=')[0]}='…'\""
+        ) from None
+
+
+def _values(override: Override) -> list[Any]:
+    """The values of an override: one, or those of a sweep."""
+    if not override.is_sweep_override():
+        return [override.value()]
+    return list(override.sweep_iterator())
+
+
+def _first_value(override: Override, argument: str) -> str:
+    if not override.is_sweep_override():
+        return argument
+    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+
+
+def _group_names() -> set[str]:
+    return {entry.name for entry in config_directory().iterdir() if entry.is_dir()}
+
+
+def _required_groups(stage: str) -> list[str]:
+    """Groups that the stage's defaults list leaves to the user (`- method: ???`)."""
+    import yaml
+
+    root = yaml.safe_load((config_directory() / f"{stage}.yaml").read_text(encoding="utf-8"))
+    entries = [entry for entry in root.get("defaults", []) if isinstance(entry, dict)]
+    return [group for entry in entries for group, choice in entry.items() if choice == "???"]
+
+
+def _check_choice(group: str, choice: str) -> None:
+    known = choices(group)
+    if choice not in known:
+        raise UserError(f"{group}={choice} does not exist{_nearest(choice, known)}; choose one of {', '.join(known)}")
+
+
+def _check_option(stage: str, override: Override, config: DictConfig) -> None:
+    key = override.key_or_group
+    if override.is_add() or override.is_delete() or key.startswith("hydra"):
+        return
+    known = _flatten(config)
+    if key not in known:
+        raise UserError(
+            f"{stage} has no option {key}{_nearest(key, known)}; `ssl-robust {stage} --help` lists the options"
+        )
+    for value in _values(override):
+        _check_type(key, value, known[key])
+
+
+def _check_type(key: str, value: Any, default: Any) -> None:
+    """Refuse a value whose type the default rules out; a text or an empty default takes anything."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    wanted = None
+    if isinstance(default, bool) and not isinstance(value, bool):
+        wanted = "true or false"
+    elif isinstance(default, int) and not isinstance(default, bool) and not (number and value == int(value)):
+        wanted = f"a whole number such as {default}"
+    elif isinstance(default, float) and not number:
+        wanted = f"a number such as {default:g}"
+    if wanted and value is not None:
+        raise UserError(f"{key}={value} does not fit, expected {wanted}")
+
+
+def _check_complete(stage: str, config: DictConfig) -> None:
+    from omegaconf import OmegaConf
+
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        wanted = " and ".join(f"{key}=…" for key in missing)
+        raise UserError(f"{stage} needs {wanted}; `ssl-robust {stage} --help` shows what it means")
+
+
+def _flatten(config: DictConfig, prefix: str = "") -> dict[str, Any]:
+    """All options of a configuration by dotted name; inner nodes count too (`crops=[…]` replaces one)."""
+    from omegaconf import DictConfig as Node
+    from omegaconf import OmegaConf
+
+    options: dict[str, Any] = {}
+    for key in config:
+        name = f"{prefix}{key}"
+        missing = OmegaConf.is_missing(config, key)
+        options[name] = None if missing or OmegaConf.is_interpolation(config, key) else config[key]
+        if isinstance(options[name], Node):
+            options |= _flatten(options[name], f"{name}.")
+    return options
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A phrase that names what was probably meant, or nothing."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {match[0]}" if match else ""
