@@ -1,0 +1,69 @@
+import re
+
+import pytest
+
+from ssl_robust.overrides import check, quote_paths
+from ssl_robust.run import UserError
+
+NPZ = ["data=npz", "data.path='a.npz'"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["plain.npz", "a b.npz", "Müller (2024)/a,b.npz", "x=1.npz", "it's.npz", 'say "a".npz', "[a]{b}.npz", "C:\\scans\\",
+     "a\\'b", "~/scans", "100 %", "#1", "a:b"],
+)  # fmt: skip
+def test_any_path_reaches_the_stage_as_typed(path):
+    config, _ = check("embed", quote_paths(["data=npz", f"data.path={path}", "checkpoint=none"], sweep=False))
+    assert config.data.path == path
+
+
+def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
+    folder = tmp_path / "a,b"
+    assert quote_paths([f"data.path={folder}"], sweep=True) == [f"data.path={folder}"]
+    folder.mkdir()
+    assert quote_paths([f"data.path={folder}"], sweep=True) == [f"data.path='{folder}'"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides", "sentence"),
+    [
+        ("pretrain", NPZ, "method= is missing; choose one of barlow_twins, byol"),
+        ("pretrain", [*NPZ, "method=simclrr"], "method=simclrr does not exist, did you mean simclr"),
+        ("pretrain", ["data=nzp"], "data=nzp does not exist, did you mean npz; choose one of"),
+        ("pretrain", ["data=npz", "data.pth=a.npz"], "pretrain has no option data.pth, did you mean data.path"),
+        ("pretrain", [*NPZ, "method=simclr", "method.temprature=1"], "did you mean method.temperature"),
+        ("pretrain", [*NPZ, "method=simclr", "trainer.max_epoch=1"], "did you mean trainer.max_epochs"),
+        ("pretrain", ["data=npz", "method=simclr"], "pretrain needs data.path=…"),
+        ("pretrain", [*NPZ, "method=simclr", "trainer.max_epochs=many"], "expected a whole number such as"),
+        ("pretrain", [*NPZ, "method=simclr", "optim.lr=fast"], "expected a number such as"),
+        ("pretrain", [*NPZ, "method=simclr", "resume=maybe"], "expected true or false"),
+        ("pretrain", ["--epochs", "5"], "without dashes"),
+        ("pretrain", ["simclr"], "is not of the form key=value"),
+        ("pretrain", [*NPZ, "method=simclr", "encoder=a,b(c"], "put it in quotes"),
+        ("finetune", [*NPZ, "checkpoint=none", "noise=symetric"], "did you mean symmetric"),
+    ],
+)
+def test_one_sentence_names_the_mistake_and_the_fix(stage, overrides, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)) as error:
+        check(stage, overrides)
+    assert "\n" not in str(error.value)
+
+
+def test_a_typo_is_told_before_a_missing_group():
+    with pytest.raises(UserError, match=r"data\.pth"):
+        check("pretrain", ["data=npz", "data.pth=a.npz"])
+
+
+def test_help_fills_what_is_missing():
+    config, overrides = check("pretrain", [], fill=True)
+    assert overrides == ["method=barlow_twins"]
+    assert "crops" in config.method
+
+
+def test_every_value_of_a_sweep_is_checked():
+    config, overrides = check("pretrain", [*NPZ, "method=simclr,byol", "seed=0,1"])
+    assert overrides[-1] == "seed=0,1"
+    assert config.seed == 0
+    with pytest.raises(UserError, match="did you mean byol"):
+        check("pretrain", [*NPZ, "method=simclr,boyl"])

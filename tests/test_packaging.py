@@ -1,0 +1,71 @@
+"""The wheel carries everything, and the pipelines answer quickly."""
+
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    target = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", target, ROOT], check=True, capture_output=True)
+    return next(target.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_configuration_and_templates(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    inside = {str(path.relative_to(ROOT / "configs")) for path in (ROOT / "configs").rglob("*.yaml")}
+    assert {f"ssl_robust/configs/{name}" for name in inside} <= names
+    assert "ssl_robust/py.typed" in names
+    assert any(name.endswith("LICENSE") for name in names)
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
+    """A new environment that sees the installed libraries, but not the checkout."""
+    environment = tmp_path / "env"
+    venv.create(environment, with_pip=False)
+    python = environment / "bin" / "python"
+    libraries = next(Path(entry) for entry in sys.path if entry.endswith("site-packages"))
+    packages = next(environment.glob("lib/python*/site-packages"))
+    zipfile.ZipFile(wheel).extractall(packages)
+    # Behind the wheel's own folder; .pth files in it (an editable install) are not followed.
+    (packages / "libraries.pth").write_text(str(libraries) + "\n")
+    code = "import ssl_robust, ssl_robust.cli; print(ssl_robust.__file__); ssl_robust.cli.main()"
+    shown = subprocess.run(
+        [python, "-c", code, "pretrain", "method=simclr", "--cfg", "job"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert str(packages) in shown.stdout
+    assert "temperature:" in shown.stdout
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda path: path.stem)
+def test_each_pipeline_script_is_its_stage(script):
+    answer = subprocess.run([sys.executable, script, "nonsense=1"], capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert f"{script.stem} has no option nonsense" in answer.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "data=npz", "data.pth=x"]])
+def test_answers_come_quickly(arguments):
+    """Heavy imports are lazy: measured at about 0.1 and 0.5 s; the bound leaves room for a busy machine."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-m", "ssl_robust.cli", *arguments], capture_output=True)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "data=npz", "data.pth=x"]])
+def test_answers_import_nothing_heavy(arguments):
+    code = f"import sys; from ssl_robust.cli import run; run({arguments}); print(sorted(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = shown.splitlines()[-1]
+    assert not [name for name in ("torch", "pandas", "faiss", "sklearn", "matplotlib") if f"'{name}'" in modules]

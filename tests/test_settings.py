@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from ssl_robust import settings
+from ssl_robust.cli import STAGES
+from ssl_robust.overrides import check
+
+GROUPS = {"pretrain": ("method", "data", "views", "optim"), "finetune": ("strategy", "noise", "views", "data")}
+CASES = [
+    (stage, group, choice)
+    for stage, groups in GROUPS.items()
+    for group in groups
+    for choice in settings.choices(group)
+    if choice != "embeddings"
+]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_a_root_that_composes(stage):
+    config, _ = check(stage, [], fill=True)
+    assert config.seed == 0
+    assert config.out == f"runs/{stage}"
+
+
+@pytest.mark.parametrize(("stage", "group", "choice"), CASES, ids=lambda value: str(value))
+def test_every_choice_composes_and_stays_in_its_group(stage, group, choice):
+    before, _ = check(stage, [], fill=True)
+    config, _ = check(stage, [f"{group}={choice}"], fill=True)
+    assert set(config) == set(before), f"{group}={choice} adds options at the top level"
+    assert OmegaConf.is_struct(config)
+
+
+def test_values_have_one_home():
+    """No Python default repeats a YAML value: the API reads the packaged files."""
+    assert settings.defaults("noise", "symmetric")["rate"] is not None
+
+
+def test_the_configuration_lies_beside_the_checkout_or_in_the_package():
+    assert (Path(settings.config_directory()) / "pretrain.yaml").is_file()
