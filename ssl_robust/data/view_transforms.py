@@ -1,0 +1,137 @@
+"""The pieces of a fused, batched augmentation: matrices per sample in, images out; no randomness in here.
+
+Geometry is one 2x3 matrix per view and one `grid_sample`, colour is one 3x3 matrix and one offset, blur is one
+pair of 1-D kernels. Libraries that augment image by image do each of these steps on its own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# ITU-R BT.601: the luma weights that Pillow and torchvision use for grey.
+LUMA = (0.299, 0.587, 0.114)
+# Rows Y, I, Q; the chroma rows sum to zero, so a rotation of (I, Q) leaves grey and luma where they are.
+_RGB_TO_YIQ = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], dtype=torch.float64)
+_YIQ_TO_RGB = torch.linalg.inv(_RGB_TO_YIQ)
+
+
+def affine_matrices(extent: Tensor, angle: Tensor, center: Tensor, mirror: Tensor) -> Tensor:
+    """Crop, rotation and flips of each view -> the matrix from its coordinates to the scan's, both in [-1, 1].
+
+    Args:
+        extent: (N, 2) width and height of the crop as a share of the scan's, in (0, 1].
+        angle: (N,) radians, counter-clockwise as one sees the view.
+        center: (N, 2) x and y of the crop's centre.
+        mirror: (N, 2) -1 where the view is flipped along x or y, else 1.
+
+    Returns:
+        (N, 2, 3) as `torch.nn.functional.affine_grid` takes it.
+    """
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    width, height = (extent * mirror).unbind(1)
+    rows = [cos * width, -sin * height, center[:, 0], sin * width, cos * height, center[:, 1]]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 1) -> Tensor:
+    """Crop, rotate, flip and resize in one bilinear look-up.
+
+    What lies outside the scan is its mirror image: black corners would tell the views of one scan, and their
+    angles, by their outline; a repeated border would leave streaks.
+
+    Args:
+        images: (N, C, H, W) float.
+        matrices: (N, 2, 3) from `affine_matrices`.
+        side: side of the views in pixels.
+        supersample: points along each axis of an output pixel, averaged; more than 1 where views shrink the scan.
+
+    Returns:
+        (N, C, side, side) float, channels_last.
+    """
+    points = side * supersample
+    steps = (2 * torch.arange(points, device=images.device, dtype=images.dtype) + 1) / points - 1
+    # Written out, since F.affine_grid takes five times as long for the same numbers.
+    along_x = matrices[:, None, None, :, 0] * steps[None, None, :, None]
+    along_y = matrices[:, None, None, :, 1] * steps[None, :, None, None] + matrices[:, None, None, :, 2]
+    views = F.grid_sample(images, along_x + along_y, mode="bilinear", padding_mode="reflection", align_corners=False)
+    if supersample > 1:
+        views = F.avg_pool2d(views, supersample)
+    return views.contiguous(memory_format=torch.channels_last)
+
+
+def color_matrices(brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
+    """Four colour factors of each sample -> one linear map: brightness, contrast, saturation, hue, in this order.
+
+    Brightness and contrast scale all channels alike, so they are the factor of the returned matrix; what contrast
+    adds back is `color_offsets`. Hue turns the (I, Q) plane of YIQ, which keeps the luma (HSV's hue does not).
+
+    Args:
+        brightness: (N,) factor, 1 = unchanged.
+        contrast: (N,) factor, 1 = unchanged.
+        saturation: (N,) factor, 1 = unchanged, 0 = grey.
+        hue: (N,) turns in [-0.5, 0.5], 0 = unchanged.
+
+    Returns:
+        (N, 3, 3), to be multiplied with column vectors (R, G, B).
+    """
+    like = {"dtype": brightness.dtype, "device": brightness.device}
+    luma = torch.tensor(LUMA, **like).expand(3, 3)
+    mixed = saturation.view(-1, 1, 1) * torch.eye(3, **like) + (1 - saturation).view(-1, 1, 1) * luma
+    cos, sin = torch.cos(2 * math.pi * hue), torch.sin(2 * math.pi * hue)
+    one, zero = torch.ones_like(cos), torch.zeros_like(cos)
+    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
+    turned = _YIQ_TO_RGB.to(**like) @ turn @ _RGB_TO_YIQ.to(**like)
+    return (brightness * contrast).view(-1, 1, 1) * (turned @ mixed)
+
+
+def color_offsets(views: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+    """What contrast adds to every channel, (1 - contrast) x mean luma after brightness: (N,)."""
+    means = views.mean(dim=(2, 3))
+    if views.shape[1] == 3:
+        means = means * torch.tensor(LUMA, dtype=views.dtype, device=views.device)
+    return (1 - contrast) * brightness * means.sum(dim=1)
+
+
+def apply_color(views: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
+    """`matrix @ pixel + offset` at every pixel, not clipped.
+
+    Args:
+        views: (N, C, H, W) float.
+        matrices: (N, C, C).
+        offsets: (N,).
+
+    Returns:
+        (N, C, H, W) float, channels_last.
+    """
+    n, channels, height, width = views.shape
+    pixels = views.permute(0, 2, 3, 1).reshape(n, -1, channels)
+    # One gain per sample needs no matrix product; for colours (pixels, 3) x (3, 3) is the fast order on CPUs.
+    mixed = pixels * matrices if channels == 1 else torch.bmm(pixels, matrices.transpose(1, 2))
+    return mixed.add_(offsets.view(-1, 1, 1)).view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def gaussian_blur(views: Tensor, sigmas: Tensor, radius: int) -> Tensor:
+    """Blur each sample with its own Gaussian, mirrored at the edges.
+
+    Args:
+        views: (N, C, H, W) float.
+        sigmas: (N,) standard deviations in pixels, > 0.
+        radius: the kernel has 2 x radius + 1 taps; cut to the side of the views.
+
+    Returns:
+        (N, C, H, W) float, channels_last.
+    """
+    n, channels, height, width = views.shape
+    radius = min(radius, height - 1, width - 1)
+    taps = torch.arange(-radius, radius + 1, dtype=views.dtype, device=views.device)
+    kernels = torch.exp(-0.5 * (taps / sigmas.view(-1, 1)) ** 2)
+    kernels = (kernels / kernels.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
+    # Samples and channels become the groups of one convolution over a single "image".
+    planes = F.pad(views.contiguous().view(1, n * channels, height, width), (radius,) * 4, mode="reflect")
+    planes = F.conv2d(planes, kernels.view(-1, 1, 2 * radius + 1, 1), groups=n * channels)
+    planes = F.conv2d(planes, kernels.view(-1, 1, 1, 2 * radius + 1), groups=n * channels)
+    return planes.view(n, channels, height, width).contiguous(memory_format=torch.channels_last)
