@@ -24,6 +24,8 @@ from ssl_robust.data.view_transforms import (
 from ssl_robust.records import Crop
 
 _SMALLEST_SIDE = 16
+# Pixel values that are worked on at once on a CPU: 4 MB of float32 stay in its cache, which doubles the speed.
+_CPU_CHUNK = 2**20
 
 
 class Views:
@@ -106,14 +108,18 @@ class Views:
             raise ValueError(f"expected square images of shape (B, {self.channels}, S, S), got {tuple(images.shape)}")
         if generator.device.type != images.device.type:
             raise ValueError(f"the generator is on {generator.device}, the images are on {images.device}")
-        images = to_unit(images)
         draw = _Draw(generator)
-        views: list[Tensor | None] = [None] * self.n_views
+        views: dict[int, Tensor] = {}
         for side, places in self._places.items():
-            made = self._appearance(self._geometry(images, side, places, draw), draw)
-            for place, view in zip(places, made.split(len(images)), strict=True):
-                views[place] = view
-        return [view for view in views if view is not None]
+            values_per_scan = self.channels * len(places) * max(side, images.shape[-1]) ** 2
+            at_once = _CPU_CHUNK // values_per_scan if images.device.type == "cpu" else len(images)
+            chunks = [self._make(chunk, side, places, draw) for chunk in images.split(max(1, at_once))]
+            views |= {place: torch.cat(parts) for place, parts in zip(places, zip(*chunks, strict=True), strict=True)}
+        return [views[place] for place in range(self.n_views)]
+
+    def _make(self, images: Tensor, side: int, places: list[int], draw: _Draw) -> tuple[Tensor, ...]:
+        views = self._geometry(to_unit(images), side, places, draw)
+        return self._appearance(views, draw).split(len(images))
 
     def _geometry(self, images: Tensor, side: int, places: list[int], draw: _Draw) -> Tensor:
         """All views of one side: (len(places) * B, C, side, side), view after view."""
@@ -128,7 +134,7 @@ class Views:
         mirror = torch.stack([1 - 2 * draw.happens(p, n).float() for p in self.flip], dim=1)
         shrink = max(math.sqrt(self._scales[place][1]) for place in places) * images.shape[-1] / side
         return resample(
-            images.repeat(len(places), 1, 1, 1),
+            torch.cat([images] * len(places)),  # repeat() would lose channels_last
             affine_matrices(extent, angle, center, mirror),
             side,
             # A bilinear look-up of two pixels aliases once more than about 1.5 of them fall into one.
