@@ -1,0 +1,1 @@
+"""Scans -> vectors: timm models, their checkpoints with a card, and the `embed` stage."""

@@ -1,0 +1,93 @@
+"""The card of a checkpoint: what is needed to use the weights rightly without this project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ssl_robust.run import UserError, read_json, write_json
+
+FILE = "encoder.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """How scans must be prepared for an encoder, and where its weights come from; no path, no identifier.
+
+    Attributes:
+        architecture: timm's name.
+        in_chans: channels of the scans, 1 or 3.
+        input_size: side of the scans in pixels.
+        mean: per-channel means that the input is normalised with, of values in [0, 1].
+        std: per-channel standard deviations, likewise.
+        model_args: what `timm.create_model` needs besides name, `num_classes=0` and `in_chans`.
+        scaling: how stored values map to [0, 1].
+        resize: how scans reach `input_size`: pad or squash.
+        method: the self-supervised method; "none" for random, "imagenet" for timm's weights.
+        epochs: epochs of pretraining.
+        n_scans: scans that it was pretrained on.
+        data_fingerprint: hash of those scans, so that a leak into a test set can be found.
+        data_licence: licence of those scans, as the user states it.
+        version: version of ssl-robust that wrote the card.
+    """
+
+    architecture: str
+    in_chans: int
+    input_size: int
+    mean: list[float]
+    std: list[float]
+    model_args: dict[str, Any]
+    scaling: str
+    resize: str
+    method: str
+    epochs: int
+    n_scans: int
+    data_fingerprint: str
+    data_licence: str
+    version: str
+
+
+def write_card(card: Card, directory: str | Path) -> None:
+    """Write `encoder.json` into `directory`, atomically."""
+    write_json(Path(directory) / FILE, asdict(card))
+
+
+def read_card(directory: str | Path) -> Card:
+    """The card in `directory`.
+
+    Raises:
+        UserError: it is missing, not JSON, or lacks what is needed to build the encoder.
+    """
+    path = Path(directory) / FILE
+    if not path.is_file():
+        raise UserError(f"{path} is missing; the card must lie beside encoder.safetensors, copy both files")
+    values: Mapping[str, Any] = read_json(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is no card (expected a JSON object); copy the card of the run again")
+    known = {field.name for field in fields(Card)}
+    missing = sorted(known - set(values))
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}; copy the whole card of the run again")
+    card = Card(**{name: values[name] for name in known})  # a newer version may have added facts
+    _check(card, path)
+    return card
+
+
+def _check(card: Card, path: Path) -> None:
+    problems = {
+        "in_chans": isinstance(card.in_chans, int) and card.in_chans > 0,
+        "input_size": isinstance(card.input_size, int) and card.input_size > 0,
+        "mean": _are_numbers(card.mean, card.in_chans),
+        "std": _are_numbers(card.std, card.in_chans) and all(value > 0 for value in card.std),
+        "model_args": isinstance(card.model_args, dict),
+        "architecture": isinstance(card.architecture, str),
+    }
+    wrong = [name for name, fits in problems.items() if not fits]
+    if wrong:
+        raise UserError(f"{path} has an impossible {wrong[0]} ({getattr(card, wrong[0])}); copy the run's card again")
+
+
+def _are_numbers(values: Any, n: Any) -> bool:
+    return isinstance(values, list) and len(values) == n and all(isinstance(value, (int, float)) for value in values)

@@ -1,0 +1,256 @@
+"""A timm model and the normalisation that belongs to its weights -> pooled features and feature maps.
+
+The preprocessing travels with the weights: whoever holds an `Encoder` gives it values in [0, 1] and needs to know
+nothing else. Any timm architecture works; its state dict keeps timm's own key names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_robust.data.pixels import to_unit
+from ssl_robust.encoders.card import Card
+from ssl_robust.run import UserError
+
+
+class Encoder(nn.Module):
+    """Scans in [0, 1] -> (N, D) float32 features.
+
+    Args:
+        timm_model: a timm model without classifier (`num_classes=0`).
+        name: timm's name of the architecture.
+        in_chans: channels of the scans, C.
+        input_size: side in pixels that the encoder is made for.
+        mean: C means of the scans' values in [0, 1].
+        std: C standard deviations of the same.
+        model_args: what `timm.create_model` got besides name, `num_classes` and `in_chans`.
+
+    Attributes:
+        timm: the timm model itself; its `state_dict` is what a checkpoint holds.
+        dim: D, measured.
+        autocast: type in which the timm model computes, float32 where None. Whoever runs the encoder sets it
+            (`pick_precision`); the outputs are float32 in any case, so that heads and losses stay exact.
+        card: the card of the checkpoint that the weights came from; None for new weights.
+    """
+
+    mean_buffer: Tensor
+    std_buffer: Tensor
+
+    def __init__(
+        self,
+        timm_model: nn.Module,
+        *,
+        name: str,
+        in_chans: int,
+        input_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        model_args: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        if len(mean) != in_chans or len(std) != in_chans:
+            raise ValueError(f"{in_chans} channels need as many means and stds, got {len(mean)} and {len(std)}")
+        self.timm = timm_model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.name, self.in_chans, self.input_size = name, in_chans, input_size
+        self.mean, self.std = [float(value) for value in mean], [float(value) for value in std]
+        self.model_args = dict(model_args)
+        self.autocast: torch.dtype | None = None
+        self.card: Card | None = None
+        self._fixed_size = "img_size" in self.model_args and not self.model_args.get("dynamic_img_size")
+        # Not persistent: the card keeps them, and the state dict stays loadable by strict readers.
+        self.register_buffer("mean_buffer", torch.tensor(self.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std_buffer", torch.tensor(self.std).view(1, -1, 1, 1), persistent=False)
+        self.dim = self._measure()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features.
+
+        Args:
+            images: (N, C, H, W) float in [0, 1], or uint8/uint16 as stored.
+
+        Returns:
+            (N, D) float32.
+        """
+        inputs = self._normalize(images)
+        with self._precision(inputs):
+            return self.timm(inputs).float()
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Features before pooling, as a grid.
+
+        Args:
+            images: (N, C, H, W) float in [0, 1], or uint8/uint16 as stored.
+
+        Returns:
+            (N, C', H', W') float32; a transformer's patch tokens are laid out as a grid, class and register tokens
+            left out.
+        """
+        inputs = self._normalize(images)
+        with self._precision(inputs):
+            features = self.timm.forward_features(inputs)  # type: ignore[operator]
+        return self._as_grid(features.float(), inputs.shape[-2] / inputs.shape[-1])
+
+    def _normalize(self, images: Tensor) -> Tensor:
+        values = (to_unit(images) - self.mean_buffer) / self.std_buffer
+        if self._fixed_size and values.shape[-1] != self.input_size:  # e.g. the small views of multi-crop
+            values = F.interpolate(values, (self.input_size, self.input_size), mode="bilinear", antialias=True)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    def _precision(self, inputs: Tensor) -> torch.autocast:
+        enabled = self.autocast is not None
+        return torch.autocast(inputs.device.type, dtype=self.autocast or torch.bfloat16, enabled=enabled)
+
+    def _as_grid(self, features: Tensor, aspect: float) -> Tensor:
+        if features.ndim == 4:
+            width = getattr(self.timm, "num_features", features.shape[1])
+            last = getattr(self.timm, "output_fmt", "NCHW") == "NHWC" or width not in features.shape[1:2]
+            return features.permute(0, 3, 1, 2) if last and features.shape[-1] == width else features
+        tokens = features[:, getattr(self.timm, "num_prefix_tokens", 0) :]
+        height = round((tokens.shape[1] * aspect) ** 0.5)
+        return tokens.transpose(1, 2).unflatten(2, (height, -1))
+
+    @torch.no_grad()
+    def _measure(self) -> int:
+        """D, from one forward pass of an empty scan; timm's attributes differ by family."""
+        training = self.timm.training
+        self.timm.eval()
+        parameter = next(self.timm.parameters())
+        probe = torch.zeros(1, self.in_chans, self.input_size, self.input_size, device=parameter.device)
+        features = self.timm(probe)
+        self.timm.train(training)
+        if not isinstance(features, Tensor) or features.ndim != 2:
+            raise UserError(f"encoder={self.name} gives no single vector per scan; choose another timm model")
+        return features.shape[1]
+
+
+def create_encoder(
+    name: str,
+    *,
+    in_chans: int,
+    input_size: int,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    pretrained: bool | str | Path = False,
+    encoder_args: Mapping[str, Any] | None = None,
+) -> Encoder:
+    """A timm name -> an `Encoder`, with new weights or with timm's pretrained ones.
+
+    New weights are drawn from torch's global generator: seed it before (`torch.manual_seed`).
+
+    Args:
+        name: any timm name, with or without a tag ("resnet18", "vit_tiny_patch16_224").
+        in_chans: channels of the scans.
+        input_size: side of the scans in pixels; models with position embeddings are built for it.
+        mean: per-channel means of the scans in [0, 1]; None takes those of timm's pretrained weights.
+        std: per-channel standard deviations, likewise.
+        pretrained: True fetches timm's weights from the Hugging Face hub (its cache first); a path reads them from a
+            `.safetensors` file in timm's key names.
+        encoder_args: further arguments of `timm.create_model`, e.g. `{"drop_path_rate": 0.1}`.
+
+    Raises:
+        UserError: no such timm model (the message names the nearest), it cannot be built for this size, or the
+            pretrained weights cannot be had.
+    """
+    if not timm.is_model(name):
+        base = name.split(".")[0]
+        near = difflib.get_close_matches(name, timm.list_models(), n=3) or timm.list_models(f"*{base}*")[:3]
+        hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists the names"
+        raise UserError(f"encoder={name} is not a timm model; {hint}")
+    from ssl_robust.encoders.pretrained import pretrained_arguments, pretrained_statistics
+
+    if mean is None or std is None:
+        mean, std = pretrained_statistics(name, in_chans)
+    weights = pretrained_arguments(name, pretrained) if pretrained else {}
+    given = dict(encoder_args or {})
+    error: Exception | None = None
+    for sizes in _size_arguments(name, input_size, given):
+        model_args = {**sizes, **given}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model = timm.create_model(name, num_classes=0, in_chans=in_chans, **model_args, **weights)
+            return Encoder(
+                model, name=name, in_chans=in_chans, input_size=input_size, mean=mean, std=std, model_args=model_args
+            )
+        except (TypeError, AssertionError, RuntimeError, ValueError) as caught:
+            error = caught
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    native = timm.get_pretrained_cfg(name).input_size[-1]  # type: ignore[union-attr]
+    raise UserError(
+        f"encoder={name} cannot be built for {input_size} px and {in_chans} channels ({reason}); "
+        f"set data.image_size={native}, its own size, or mend encoder_args"
+    )
+
+
+def _size_arguments(name: str, input_size: int, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What tells a model of fixed input size about ours, the most capable form first.
+
+    `dynamic_img_size` lets a vision transformer also take smaller views (multi-crop) than it was built for.
+    """
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.fixed_input_size or "img_size" in given:
+        return [{}]
+    dynamic = {"img_size": input_size, "dynamic_img_size": True, "dynamic_img_pad": True}
+    return [dynamic, {"img_size": input_size}, {}]
+
+
+def pick_device(setting: str) -> torch.device:
+    """`auto` -> the best device there is; anything else is checked.
+
+    Args:
+        setting: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        UserError: unknown, or not on this machine.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if setting == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
+    kind, _, number = str(setting).partition(":")
+    if kind not in present or (number and not number.isdigit()):
+        raise UserError(f"device={setting} is unknown; choose auto, cpu, cuda, cuda:N or mps")
+    if not present[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
+        raise UserError(f"device={setting} is not available on this machine; use auto or cpu")
+    return torch.device(setting)
+
+
+def pick_precision(setting: str, device: torch.device) -> torch.dtype | None:
+    """`auto` -> bfloat16 where the hardware computes in it, else None (float32).
+
+    On a processor without bf16 instructions it is emulated and slower than float32; with them it is two to three
+    times as fast.
+
+    Args:
+        setting: auto, bf16 or fp32.
+        device: where the encoder runs.
+
+    Raises:
+        UserError: unknown setting.
+    """
+    if setting not in ("auto", "bf16", "fp32"):
+        raise UserError(f"precision={setting} is unknown; choose auto, bf16 or fp32")
+    if setting == "fp32" or (setting == "auto" and not _computes_bf16(device)):
+        return None
+    return torch.bfloat16
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    flags = {"avx512_bf16", "amx_bf16"}
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(flag, False) for flag in flags)
+    cpuinfo = Path("/proc/cpuinfo")  # older torch on Linux; elsewhere float32 is the safe answer
+    return cpuinfo.exists() and not flags.isdisjoint(cpuinfo.read_text(encoding="utf-8").split())
