@@ -14,13 +14,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 SCHEMA_VERSION = 1
 _PACKAGES = ("ssl-robust", "torch", "torchvision", "timm", "lightly", "lightning", "faiss-gpu", "faiss-cpu",
              "scikit-learn", "numpy", "pandas")  # fmt: skip
@@ -50,6 +51,30 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def progress(items: Iterable[T], *, total: int, what: str, every: float = 10.0) -> Iterator[T]:
+    """Pass `items` on and show how far, how fast and how long still: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+        items: what the work goes over.
+        total: how many there are.
+        what: what is being done, e.g. "embedding batches".
+        every: seconds between two plain lines.
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=what, dynamic_ncols=True)
+        return
+    started = said = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - said >= every:
+            rate = done / (now - started)
+            print(f"{what}: {done} of {total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left", file=sys.stderr)
+            said = now
+        yield item
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from ssl_robust.run import Run, UserError, append_row, read_json, read_run, replacing, write_json
+from ssl_robust.run import Run, UserError, append_row, progress, read_json, read_run, replacing, write_json
 
 CONFIG = {"seed": 3, "encoder": "resnet18"}
 
@@ -116,3 +116,9 @@ def test_read_run_says_what_is_wrong(tmp_path, make, message):
     make(tmp_path)
     with pytest.raises(UserError, match=message):
         read_run(tmp_path)
+
+
+def test_progress_speaks_in_plain_lines_away_from_a_terminal(capsys):
+    assert list(progress(range(3), total=3, what="reading", every=0.0)) == [0, 1, 2]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["reading: 1 of 3", "reading: 2 of 3"]
