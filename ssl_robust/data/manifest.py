@@ -1,0 +1,280 @@
+"""The table of scans: who is who, which label was given, which patient, which split, and where the pixels are.
+
+A reader (one function per `configs/data/*.yaml`) makes a `Manifest`; nothing after it knows what the files were.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from ssl_robust.data.splits import SPLITS, assign_splits, named_splits
+from ssl_robust.run import UserError
+from ssl_robust.settings import defaults
+
+COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
+
+
+class Source(Protocol):
+    """Where the pixels of a manifest's rows come from; reading the rows in order must be the fast way.
+
+    Attributes:
+        fingerprint: changes when the scans do; the same on every machine that holds the same scans.
+        state: changes when a file may have changed here (modification times); key of the decoded cache.
+        files: the file of each row where rows are files that may be decoded side by side, else None.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def files(self) -> Sequence[Path] | None: ...
+
+    def read(self, row: int) -> np.ndarray:
+        """(H, W) or (H, W, 3), uint8 or uint16; raises any exception where the scan cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All scans of a data set, one row each.
+
+    Attributes:
+        table: RangeIndex; columns `sample_id` (unique), `path` (to show; relative), `label`, `patient_id`, `split`
+            (train, val, test), `true_label`, all of dtype "string", NA where unknown.
+        classes: class names; their positions are the codes.
+        source: pixels of the rows.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    source: Source
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def has_patients(self) -> bool:
+        """Whether the patient of any scan is known."""
+        return bool(self.table["patient_id"].notna().any())
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of ids, labels and scans; the same on every machine."""
+        text = self.table[["sample_id", "label"]].to_csv(index=False)
+        return digest(self.source.fingerprint, *self.classes, text)
+
+    def codes(self, column: str = "label") -> np.ndarray:
+        """(N,) int64 positions in `classes` of `label` or `true_label`; -1 where there is none."""
+        codes = {name: code for code, name in enumerate(self.classes)}
+        return np.array([codes.get(value, -1) for value in self.table[column].fillna("")], dtype=np.int64)
+
+    def groups(self) -> np.ndarray:
+        """(N,) int64 patient codes; a scan whose patient is unknown has a code of its own."""
+        codes, known = pd.factorize(self.table["patient_id"])
+        unknown = codes < 0
+        return np.where(unknown, len(known) + np.cumsum(unknown) - 1, codes).astype(np.int64)
+
+    def rows(self, *splits: str) -> np.ndarray:
+        """(n,) int64 rows of the named splits, in the order of the table; "all" names every row."""
+        wanted = set(SPLITS) if "all" in splits else set(splits)
+        if unknown := wanted - set(SPLITS):
+            raise ValueError(f"unknown split {sorted(unknown)[0]!r}; expected train, val, test or all")
+        return np.flatnonzero(self.table["split"].isin(wanted).to_numpy(dtype=bool)).astype(np.int64)
+
+    def take(self, rows: np.ndarray) -> Manifest:
+        """The manifest of some rows, in the order given; the classes stay."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return replace(self, table=table, source=_Subset(self.source, np.asarray(rows)))
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """Some rows of another source."""
+
+    whole: Source
+    chosen: np.ndarray
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self.whole.fingerprint, self.chosen.tobytes().hex())
+
+    @property
+    def state(self) -> str:
+        return digest(self.whole.state, self.chosen.tobytes().hex())
+
+    @property
+    def files(self) -> Sequence[Path] | None:
+        files = self.whole.files
+        return None if files is None else [files[row] for row in self.chosen]
+
+    def read(self, row: int) -> np.ndarray:
+        return self.whole.read(int(self.chosen[row]))
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Scans that are in memory already: (N, H, W) or (N, H, W, 3), uint8 or uint16."""
+
+    images: np.ndarray
+    fingerprint: str
+
+    @property
+    def state(self) -> str:
+        return self.fingerprint
+
+    @property
+    def files(self) -> None:
+        return None
+
+    def read(self, row: int) -> np.ndarray:
+        return self.images[row]
+
+
+def digest(*parts: str) -> str:
+    """32 hexadecimal digits that change with any of the texts."""
+    summary = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        summary.update(len(raw).to_bytes(8, "little") + raw)
+    return summary.hexdigest()
+
+
+def build_manifest(
+    columns: Mapping[str, Sequence[Any] | np.ndarray | pd.Series],
+    source: Source,
+    *,
+    classes: Sequence[str] | None,
+    fractions: Mapping[str, float],
+    split_seed: int,
+    where: str,
+) -> Manifest:
+    """Columns as a reader found them -> checked manifest; makes the splits where none are given.
+
+    Args:
+        columns: `sample_id` and any of the other five; None, NaN and empty texts mean unknown.
+        source: pixels of the rows.
+        classes: names in the order of their codes, or None: the labels that occur, numbers by value.
+        fractions: shares of `val` and `test` where the splits are made here.
+        split_seed: seed of those splits.
+        where: what to call the data in messages.
+
+    Raises:
+        UserError: no scan, an id twice, an unknown split, a label outside `classes`.
+    """
+    n = len(columns["sample_id"])
+    table = pd.DataFrame({name: _strings(columns.get(name), n) for name in COLUMNS}, index=pd.RangeIndex(n))
+    if n == 0:
+        raise UserError(f"{where} holds no scans")
+    if table["sample_id"].isna().any():
+        row = int(table["sample_id"].isna().to_numpy().argmax())
+        raise UserError(f"{where}: row {row + 1} has an empty sample_id; give every scan its own")
+    if (twice := table["sample_id"].duplicated()).any():
+        name = table["sample_id"][twice].iloc[0]
+        raise UserError(f"{where}: the sample_id {name!r} occurs {(table['sample_id'] == name).sum()} times; "
+                        "give every scan its own")  # fmt: skip
+    table["path"] = table["path"].fillna(table["sample_id"])
+    for name in ("label", "true_label"):
+        table[name] = _named(table[name], classes, where)
+    found = pd.concat([table["label"], table["true_label"]]).dropna().unique()
+    manifest = Manifest(table, tuple(classes or sorted(found, key=_natural)), source)
+    if table["split"].isna().all():
+        table["split"] = _strings(
+            assign_splits(table["sample_id"].tolist(), manifest.codes(), manifest.groups(),
+                          fractions=fractions, seed=split_seed), n)  # fmt: skip
+    else:
+        table["split"] = _strings(named_splits(table["split"], where), n)
+    return manifest
+
+
+def load_manifest(data: Mapping[str, Any]) -> Manifest:
+    """The manifest that a `data` node of the configuration describes.
+
+    Args:
+        data: the composed node, or a dict from `data_settings`; `_target_` names the reader, a function of this
+            package, which gets those keys that it has arguments for.
+
+    Raises:
+        UserError: an option is unknown or missing, or the reader refuses the data.
+    """
+    settings = plain(data)
+    reader = _reader(settings.pop("_target_", None))
+    wanted = inspect.signature(reader).parameters
+    known = {*wanted, *defaults("data", "_common")}
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UserError(f"data has no option {name}" + (f", did you mean data.{near[0]}" if near else ""))
+    for name in wanted:
+        if settings.get(name, "???") == "???":
+            raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
+    return reader(**{name: settings[name] for name in wanted})
+
+
+def data_settings(name: str, **values: Any) -> dict[str, Any]:
+    """The packaged values of `data=<name>` with some replaced, for use without Hydra.
+
+    Args:
+        name: file under `configs/data/`, e.g. "folder".
+        values: options to replace, e.g. `path="scans"`; of `columns` only those that differ.
+    """
+    common = defaults("data", "_common")
+    columns = {**common["columns"], **values.pop("columns", {})}
+    return {**common, **defaults("data", name), **values, "columns": columns}
+
+
+def plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration node as plain containers, interpolations resolved."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if isinstance(data, DictConfig):
+        return OmegaConf.to_container(data, resolve=True)  # type: ignore[return-value]
+    return dict(data)
+
+
+def _reader(target: str | None) -> Callable[..., Manifest]:
+    module, _, name = (target or "").rpartition(".")
+    if not module.startswith("ssl_robust."):
+        raise UserError(f"data._target_={target} is not a reader of ssl_robust; choose one with data=<name>")
+    if not module.startswith("ssl_robust.data."):
+        raise UserError("data=embeddings holds vectors and no scans; only `audit` takes it, give the scans here")
+    return getattr(importlib.import_module(module), name)
+
+
+def _strings(values: Any, n: int) -> pd.Series:
+    """A "string" column; None, NaN and blank texts become NA."""
+    if values is None:
+        return pd.Series([pd.NA] * n, dtype="string", index=pd.RangeIndex(n))
+    texts = [pd.NA if pd.isna(value) or not str(value).strip() else str(value).strip() for value in values]
+    return pd.Series(texts, dtype="string", index=pd.RangeIndex(n))
+
+
+def _named(labels: pd.Series, classes: Sequence[str] | None, where: str) -> pd.Series:
+    """Labels as class names: a code is replaced by its name where names are given."""
+    if classes is None:
+        return labels
+    names = {str(code): str(name) for code, name in enumerate(classes)}
+    names |= {str(name): str(name) for name in classes}
+    if unknown := set(labels.dropna()) - set(names):
+        raise UserError(
+            f"{where}: the label {min(unknown)!r} is not one of data.classes ({', '.join(map(str, classes))}); "
+            f"name all classes there, in the order of their codes"
+        )
+    return labels.map(names, na_action="ignore").astype("string")
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts "2" before "10" and "grade 2" before "grade 10"."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

@@ -1,0 +1,138 @@
+"""The scans of a manifest, decoded, at one size: the only thing that stages read pixels from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssl_robust.data.cache import Geometry, cache_directory, decoded
+from ssl_robust.data.manifest import Manifest, load_manifest, plain
+from ssl_robust.records import Batch
+from ssl_robust.run import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHUNK = 512  # scans at a time where all are read
+
+
+@dataclass(frozen=True)
+class ScanSet:
+    """Scans and their table; row i of both is the same scan.
+
+    Attributes:
+        manifest: the readable scans.
+        pixels: (N, S, S, C) uint8 or uint16, C = 1 or 3; usually a read-only memory map.
+        resize: how the squares were made, "pad" or "squash".
+        unreadable: `{"sample_id", "reason"}` of the scans that were left out.
+    """
+
+    manifest: Manifest
+    pixels: np.ndarray
+    resize: str
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the scans in pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.pixels.shape[3]
+
+    def batch(self, rows: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Batch:
+        """Some scans as tensors.
+
+        Args:
+            rows: (B,) rows of the manifest, any order, perhaps repeated.
+            labels: (N,) codes to use in place of the manifest's.
+
+        Returns:
+            images (B, C, S, S) as stored, in channels_last memory order; labels and indices (B,) int64.
+        """
+        import torch
+
+        rows = np.asarray(rows, dtype=np.int64)
+        codes = (self.manifest.codes() if labels is None else np.asarray(labels))[rows]
+        images = torch.from_numpy(np.asarray(self.pixels[rows])).permute(0, 3, 1, 2)
+        return Batch(images, torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(rows.copy()))
+
+    def statistics(self, rows: Sequence[int] | np.ndarray) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel over the given scans, values in [0, 1].
+
+        Args:
+            rows: (n,) rows of the manifest, n > 0.
+
+        Raises:
+            ValueError: no rows.
+        """
+        rows = np.sort(np.asarray(rows, dtype=np.int64))
+        if len(rows) == 0:
+            raise ValueError("statistics of no scans; give at least one row")
+        scale = np.iinfo(self.pixels.dtype).max
+        total = np.zeros((2, self.channels))
+        for start in range(0, len(rows), _CHUNK):
+            values = self.pixels[rows[start : start + _CHUNK]].reshape(-1, self.channels) / scale
+            total += values.sum(axis=0), (values**2).sum(axis=0)
+        mean, square = total / (len(rows) * self.image_size**2)
+        return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 0)).tolist()
+
+
+def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channels: int | None = None) -> ScanSet:
+    """Read the manifest, decode its scans (once; later calls open the cache), leave out what cannot be read.
+
+    Args:
+        data: the `data` node of a configuration.
+        image_size: what a checkpoint asks for; yields to a number in `data.image_size`.
+        channels: what a checkpoint asks for; yields to a number in `data.channels`.
+
+    Raises:
+        UserError: an option has a wrong value, or more than `data.max_unreadable` of the scans cannot be read.
+    """
+    settings = plain(data)
+    geometry = Geometry(
+        _number(settings["image_size"], "image_size", "auto or a number of pixels, 8 to 4096", range(8, 4097))
+        or image_size,
+        _number(settings["channels"], "channels", "auto, 1 or 3", (1, 3)) or channels,
+        settings["resize"],
+    )
+    if geometry.resize not in ("pad", "squash"):
+        raise UserError(f"data.resize={geometry.resize} is not known; expected pad or squash")
+    manifest = load_manifest(data)
+    found = decoded(manifest.source, len(manifest), geometry, cache_directory(settings["cache_dir"]))
+    ids = manifest.table["sample_id"]
+    unreadable = [{"sample_id": str(ids[each["row"]]), "reason": str(each["reason"])} for each in found.unreadable]
+    if unreadable:
+        _report(unreadable, len(manifest), float(settings["max_unreadable"]))
+        lost = [each["row"] for each in found.unreadable]
+        manifest = manifest.take(np.delete(np.arange(len(manifest)), lost))
+    return ScanSet(manifest, found.pixels, geometry.resize, unreadable)
+
+
+def _report(unreadable: list[dict[str, str]], n: int, limit: float) -> None:
+    """Name the scans that are left out, or stop if they are too many."""
+    shown = "; ".join(f"{each['sample_id']} ({each['reason']})" for each in unreadable[:5])
+    more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
+    if len(unreadable) > limit * n:
+        raise UserError(
+            f"{len(unreadable)} of {n} scans cannot be read, more than data.max_unreadable={limit:g} allows: "
+            f"{shown}{more}; repair or remove them, or raise the limit"
+        )
+    print(f"Left out {len(unreadable)} of {n} scans that cannot be read: {shown}{more}", flush=True)
+
+
+def _number(value: Any, name: str, expected: str, allowed: Sequence[int]) -> int | None:
+    """A number out of `allowed`, None for "auto"."""
+    if value in ("auto", None):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+        raise UserError(f"data.{name}={value} does not fit; expected {expected}")
+    return value

@@ -1,0 +1,116 @@
+"""Train, validation and test: patient-disjoint, stratified, and the same whatever the order of the files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from ssl_robust.run import UserError
+
+SPLITS = ("train", "val", "test")
+_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+          "test": "test", "testing": "test"}  # fmt: skip
+
+
+def split_name(text: str) -> str | None:
+    """`train`, `val` or `test` for the usual spellings (`Training`, `valid`, …), else None."""
+    return _NAMES.get(text.strip().lower())
+
+
+def named_splits(values: pd.Series, where: str) -> list[str]:
+    """Given splits under their three names.
+
+    Raises:
+        UserError: a value is no split, or some rows have none.
+    """
+    names = [None if pd.isna(value) else split_name(value) for value in values]
+    for row, name in enumerate(names):
+        if name is None:
+            value = values.iloc[row]
+            found = "has no split" if pd.isna(value) else f"has the split {value!r}"
+            raise UserError(f"{where}: row {row + 1} {found}; expected train, val or test in every row (or in none)")
+    return [str(name) for name in names]
+
+
+def assign_splits(
+    ids: Sequence[str], labels: np.ndarray, groups: np.ndarray, *, fractions: Mapping[str, float], seed: int
+) -> np.ndarray:
+    """A split for each scan; all scans of a patient share one.
+
+    Scans are put in the order of their ids first, so that the answer depends on the set alone. Patients without any
+    label, and the only patient of a class, go to train: they could not be scored, or not be learned. Without any
+    label all is train.
+
+    Args:
+        ids: (N,) unique ids.
+        labels: (N,) int codes, -1 = none.
+        groups: (N,) patient codes.
+        fractions: shares of all scans, `{"val": 0.1, "test": 0.2}`.
+        seed: another seed gives another split.
+
+    Returns:
+        (N,) array of "train", "val", "test".
+
+    Raises:
+        UserError: the shares are negative or leave nothing for train.
+    """
+    val, test = float(fractions["val"]), float(fractions["test"])
+    if min(val, test) < 0 or val + test >= 1:
+        raise UserError(f"data.fractions val={val:g} and test={test:g} leave nothing for train; their sum must be < 1")
+    order = np.argsort(np.asarray(ids, dtype=str), kind="stable")
+    labels = np.asarray(labels)[order]
+    groups = pd.factorize(np.asarray(groups)[order])[0]
+    splits = np.full(len(order), "train", dtype="<U5")
+    held = _held_out_candidates(labels, groups)
+    for name, share in (("test", test), ("val", val / (1 - test))):
+        rows = np.flatnonzero(held & (splits == "train"))
+        splits[rows[_draw(labels[rows], groups[rows], share, seed)]] = name
+    _return_to_train(splits, labels, groups)
+    answer = np.empty_like(splits)
+    answer[order] = splits
+    return answer
+
+
+def _held_out_candidates(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(N,) bool: the patient has a label, and is not the only one of a class."""
+    labelled = labels >= 0
+    pairs = np.unique(np.stack([labels[labelled], groups[labelled]]), axis=1)  # (2, n): class, patient
+    classes, n_patients = np.unique(pairs[0], return_counts=True)
+    only = np.isin(pairs[0], classes[n_patients < 2])
+    return np.isin(groups, np.setdiff1d(pairs[1], pairs[1][only]))
+
+
+def _draw(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(n,) bool: about `share` of the rows, whole patients, classes in proportion."""
+    chosen = np.zeros(len(labels), dtype=bool)
+    n_groups = len(np.unique(groups))
+    if share <= 0 or n_groups < 2:
+        return chosen
+    ratio = Fraction(share).limit_denominator(20)
+    most = int(np.unique(labels, return_counts=True)[1].max())
+    n_folds = min(ratio.denominator, n_groups, most)
+    if n_folds < 2:
+        return chosen
+    n_taken = max(1, round(share * n_folds))
+    single = n_groups == len(groups)  # the greedy search over groups is slow, and needless without groups
+    splitter = StratifiedKFold if single else StratifiedGroupKFold
+    folds = splitter(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        for index, (_, fold) in enumerate(folds.split(labels, labels, groups=None if single else groups)):
+            if index < n_taken:
+                chosen[fold] = True
+    return chosen
+
+
+def _return_to_train(splits: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> None:
+    """Give train a patient of every class that it lacks (classes of two or three patients)."""
+    for label in np.setdiff1d(labels[labels >= 0], labels[splits == "train"]):
+        rows = np.flatnonzero(labels == label)
+        of_val = rows[splits[rows] == "val"]
+        splits[groups == groups[(of_val if len(of_val) else rows)[0]]] = "train"
