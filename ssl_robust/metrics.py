@@ -1,0 +1,226 @@
+"""Measures of classifiers, of detectors of wrong labels and of embeddings; scikit-learn underneath.
+
+Plain accuracy hides classes that are never predicted, so a classifier is described by six numbers, and every number
+can be given an interval whose resampling unit is the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+_CUTS = (10, 50, 100)
+_CHUNK = 65_536
+
+
+class Interval(NamedTuple):
+    """A statistic of all samples and the bootstrap interval around it."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def class_recalls(labels: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
+    """Labels and predictions -> (K,) share of each class that is found, NaN for a class without samples.
+
+    Args:
+        labels: (N,) ints in [0, K).
+        predicted: (N,) ints in [0, K).
+        n_classes: K.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    found = np.bincount(labels[labels == predicted], minlength=n_classes)
+    return np.where(counts > 0, found / np.maximum(counts, 1), np.nan)
+
+
+def classification(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """True labels and predicted probabilities -> six measures, all but `ece` higher = better.
+
+    Classes without a sample in `labels` are left out of the means over classes, so that a small test split is not
+    punished for what it lacks.
+
+    Args:
+        labels: (N,) ints in [0, K), the truth to measure against.
+        probabilities: (N, K) rows that sum to one.
+
+    Returns:
+        balanced_accuracy: mean recall over the classes present; accuracy; macro_f1; worst_class_recall;
+        auroc: mean over the classes present of one class against the rest, NaN where there is only one class;
+        ece: see `calibration_error`, lower = better.
+
+    Raises:
+        ValueError: lengths differ (the message states both), no sample, or a label outside [0, K).
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    present = np.unique(labels)
+    recalls = class_recalls(labels, predicted, n_classes=probabilities.shape[1])
+    one_against_rest = [
+        roc_auc_score(labels == code, probabilities[:, code]) if len(present) > 1 else np.nan for code in present
+    ]
+    return {
+        "balanced_accuracy": float(np.nanmean(recalls)),
+        "accuracy": float(np.mean(predicted == labels)),
+        "macro_f1": float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        "worst_class_recall": float(np.nanmin(recalls)),
+        "auroc": float(np.mean(one_against_rest)),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, n_bins: int = 15) -> float:
+    """Expected calibration error in [0, 1], lower = better: sum_b n_b / N |accuracy_b - confidence_b|.
+
+    Confidence is the largest probability of a sample; the bins ((b-1)/B, b/B] are equally wide (Guo et al. 2017,
+    arXiv 1706.04599, eq. 3, with its 15 bins).
+
+    Args:
+        labels: (N,) ints in [0, K).
+        probabilities: (N, K) rows that sum to one.
+        n_bins: B.
+
+    Raises:
+        ValueError: lengths differ (the message states both), no sample, or a label outside [0, K).
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    gap = (probabilities.argmax(axis=1) == labels) - confidence
+    # n_b |accuracy_b - confidence_b| is the absolute sum of the gaps in the bin.
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    return float(np.abs(np.bincount(bins, weights=gap, minlength=n_bins)).sum() / len(labels))
+
+
+def detection(is_wrong: np.ndarray, scores: np.ndarray) -> dict[str, float | dict[str, float]]:
+    """How well scores find the wrong labels; every measure higher = better, and independent of the order of samples.
+
+    Args:
+        is_wrong: (N,) bool, True where the given label is wrong.
+        scores: (N,) finite floats, higher = more likely mislabelled.
+
+    Returns:
+        auroc; average_precision; precision_at: share of wrong labels among the first "10", "50", "100" (those that do
+        not pass N) and "n_wrong" samples by score, equal scores counted at their mean. NaN where nothing or
+        everything is wrong.
+
+    Raises:
+        ValueError: lengths differ (the message states both), or a score is not finite.
+    """
+    is_wrong, scores = np.asarray(is_wrong, dtype=bool), np.asarray(scores, dtype=np.float64)
+    if is_wrong.shape != scores.shape or is_wrong.ndim != 1:
+        raise ValueError(f"is_wrong and scores differ in shape: {is_wrong.shape} and {scores.shape}; expected (N,)")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite")
+    n_wrong = int(is_wrong.sum())
+    cuts = {str(cut): cut for cut in _CUTS if cut <= len(scores)} | {"n_wrong": n_wrong}
+    if n_wrong in (0, len(scores)):
+        return {"auroc": np.nan, "average_precision": np.nan, "precision_at": dict.fromkeys(cuts, np.nan)}
+    return {
+        "auroc": float(roc_auc_score(is_wrong, scores)),
+        "average_precision": float(average_precision_score(is_wrong, scores)),
+        "precision_at": {name: _precision_at(is_wrong, scores, cut) for name, cut in cuts.items()},
+    }
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *arrays: np.ndarray,
+    groups: np.ndarray | None = None,
+    n_resamples: int,
+    level: float,
+    seed: int,
+) -> Interval:
+    """Percentile bootstrap of `statistic(*arrays)` in which whole groups are drawn with replacement.
+
+    Images of one patient are not independent: drawing images instead of patients gives intervals that are too narrow.
+
+    Args:
+        statistic: takes the arrays, all with the same rows, and returns a number; NaN drops out.
+        arrays: one or more arrays with N rows.
+        groups: (N,) codes drawn as a whole; every sample its own where None.
+        n_resamples: number of draws.
+        level: coverage in (0, 1), e.g. 0.95.
+        seed: same seed, same interval.
+
+    Returns:
+        (estimate, low, high): the statistic of all samples and the interval; NaN bounds where every draw was NaN.
+
+    Raises:
+        ValueError: lengths differ (the message states them) or there is no sample.
+    """
+    lengths = [len(array) for array in arrays] + ([] if groups is None else [len(groups)])
+    if not lengths or len(set(lengths)) != 1 or lengths[0] == 0:
+        raise ValueError(f"the arrays and groups need one and the same length above zero, got {lengths}")
+    codes = np.arange(lengths[0]) if groups is None else np.unique(groups, return_inverse=True)[1]
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    rng = np.random.default_rng(seed)
+    draws = np.empty(n_resamples)
+    for i in range(n_resamples):
+        rows = np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
+        draws[i] = statistic(*(array[rows] for array in arrays))
+    draws = draws[~np.isnan(draws)]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)
+    return Interval(float(statistic(*arrays)), float(low), float(high))
+
+
+def effective_rank(vectors: np.ndarray) -> float:
+    """RankMe: exp of the entropy of the normalised singular values, in [1, min(N, D)], higher = less collapsed.
+
+    Garrido et al. 2022, arXiv 2210.02885, eq. 1-2: p_k = sigma_k / ||sigma||_1 + 1e-7, exp(-sum_k p_k log p_k). The
+    singular values come from the D x D second moments, gathered in chunks, so that N may be large.
+
+    Args:
+        vectors: (N, D) embeddings, not centred (as in the paper).
+
+    Returns:
+        The effective rank; 0.0 where every vector is zero.
+    """
+    vectors = np.asarray(vectors)
+    moments = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for start in range(0, len(vectors), _CHUNK):
+        chunk = np.asarray(vectors[start : start + _CHUNK], dtype=np.float64)
+        moments += chunk.T @ chunk
+    sigma = np.sqrt(np.clip(np.linalg.eigvalsh(moments), 0, None))[-min(vectors.shape) :]
+    if not sigma.sum() > 0:
+        return 0.0
+    p = sigma / sigma.sum() + 1e-7
+    return float(np.exp(-(p * np.log(p)).sum()))
+
+
+def feature_spread(vectors: np.ndarray) -> float:
+    """Mean over dimensions of the standard deviation of the L2-normalised vectors, times sqrt(D); 0 = collapsed.
+
+    Chen and He 2021, arXiv 2011.10566, section 4.1: isotropic features reach 1, a constant output 0.
+
+    Args:
+        vectors: (N, D) embeddings.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(norms, 1e-12)
+    return float(unit.std(axis=0, dtype=np.float64).mean() * np.sqrt(vectors.shape[1]))
+
+
+def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+        raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected (N,) and (N, K)")
+    if len(labels) == 0:
+        raise ValueError("there is no sample to measure")
+    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
+        raise ValueError(
+            f"labels lie in [{labels.min()}, {labels.max()}], expected [0, {probabilities.shape[1]}) "
+            "as probabilities has so many columns"
+        )
+    return labels, probabilities
+
+
+def _precision_at(is_wrong: np.ndarray, scores: np.ndarray, cut: int) -> float:
+    """Precision among the `cut` highest scores; samples tied at the cut count by their share of wrong labels."""
+    threshold = np.partition(scores, len(scores) - cut)[len(scores) - cut]
+    above, tied = scores > threshold, scores == threshold
+    return float((is_wrong[above].sum() + (cut - above.sum()) * is_wrong[tied].mean()) / cut)
