@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +21,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from ssl_robust.data.manifest import Source, digest
 from ssl_robust.data.scans import fit, read_scan, with_channels, without_color
-from ssl_robust.run import UserError, read_json, replacing, write_json
+from ssl_robust.data.sources import Source, digest
+from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
 _VERSION = "1"  # part of the key: raise it when decoding or resizing changes
 _HEADER = 128  # bytes; NumPy pads its header to a multiple of 64, and four dimensions always need this many
@@ -87,6 +87,9 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
         _remove_leftovers(directory)
         _build(source, n, geometry, array, description)
     except OSError as error:
+        # Windows replaces no array that another process, which was faster, has open already.
+        if (found := _opened(array, description)) is not None:
+            return found
         raise UserError(
             f"cannot write decoded scans to {directory} ({error.strerror or error}); "
             "choose a folder with room for them by data.cache_dir=…"
@@ -112,7 +115,7 @@ def _build(source: Source, n: int, geometry: Geometry, array: Path, description:
         writer = _Writer(file, geometry.channels)
         size = geometry.image_size or min(_AUTO_SIDE, _first_side(source, n))
         results = _decode_all(source, n, partial(_square, size=size, geometry=geometry))
-        for row, result in enumerate(_with_progress(results, n)):
+        for row, result in enumerate(progress(results, total=n, what="decoding scans")):
             if isinstance(result, Exception):
                 unreadable.append({"row": row, "reason": _reason(result), "retry": _from_system(result)})
             else:
@@ -121,9 +124,6 @@ def _build(source: Source, n: int, geometry: Geometry, array: Path, description:
             raise UserError(f"none of the {n} scans can be read; the first one: {unreadable[0]['reason']}")
         writer.finish()
         n_bytes = os.fstat(file.fileno()).st_size
-        file.close()  # Windows renames no open file
-        if _opened(array, description) is not None:  # another process was faster, and may have it open
-            return
     write_json(description, {"bytes": n_bytes, "unreadable": unreadable})
 
 
@@ -240,22 +240,6 @@ def _reason(error: Exception) -> str:
 def _from_system(error: Exception) -> bool:
     """Whether the file could not be had (missing, no permission, network) rather than not be understood."""
     return isinstance(error, OSError) and error.errno is not None
-
-
-def _with_progress(items: Iterable[Any], total: int) -> Iterator[Any]:
-    """The items, with a bar on a terminal and a line every ten seconds elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(items, "decoding scans", total, unit="scan", leave=False)
-        return
-    started = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        if time.monotonic() - last > 10:
-            last = time.monotonic()
-            left = (last - started) / done * (total - done)
-            print(f"decoding scans: {done} of {total}, {left:.0f} s left", file=sys.stderr, flush=True)
 
 
 def _remove_leftovers(directory: Path) -> None:

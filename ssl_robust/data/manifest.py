@@ -6,44 +6,22 @@ A reader (one function per `configs/data/*.yaml`) makes a `Manifest`; nothing af
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, named_splits
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
 COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
-
-
-class Source(Protocol):
-    """Where the pixels of a manifest's rows come from; reading the rows in order must be the fast way.
-
-    Attributes:
-        fingerprint: changes when the scans do; the same on every machine that holds the same scans.
-        state: changes when a file may have changed here (modification times); key of the decoded cache.
-        files: the file of each row where rows are files that may be decoded side by side, else None.
-    """
-
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def files(self) -> Sequence[Path] | None: ...
-
-    def read(self, row: int) -> np.ndarray:
-        """(H, W) or (H, W, 3), uint8 or uint16; raises any exception where the scan cannot be read."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -91,64 +69,12 @@ class Manifest:
         wanted = set(SPLITS) if "all" in splits else set(splits)
         if unknown := wanted - set(SPLITS):
             raise ValueError(f"unknown split {sorted(unknown)[0]!r}; expected train, val, test or all")
-        return np.flatnonzero(self.table["split"].isin(wanted).to_numpy(dtype=bool)).astype(np.int64)
+        return np.flatnonzero(self.table["split"].isin(sorted(wanted)).to_numpy(dtype=bool)).astype(np.int64)
 
     def take(self, rows: np.ndarray) -> Manifest:
         """The manifest of some rows, in the order given; the classes stay."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return replace(self, table=table, source=_Subset(self.source, np.asarray(rows)))
-
-
-@dataclass(frozen=True)
-class _Subset:
-    """Some rows of another source."""
-
-    whole: Source
-    chosen: np.ndarray
-
-    @property
-    def fingerprint(self) -> str:
-        return digest(self.whole.fingerprint, self.chosen.tobytes().hex())
-
-    @property
-    def state(self) -> str:
-        return digest(self.whole.state, self.chosen.tobytes().hex())
-
-    @property
-    def files(self) -> Sequence[Path] | None:
-        files = self.whole.files
-        return None if files is None else [files[row] for row in self.chosen]
-
-    def read(self, row: int) -> np.ndarray:
-        return self.whole.read(int(self.chosen[row]))
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """Scans that are in memory already: (N, H, W) or (N, H, W, 3), uint8 or uint16."""
-
-    images: np.ndarray
-    fingerprint: str
-
-    @property
-    def state(self) -> str:
-        return self.fingerprint
-
-    @property
-    def files(self) -> None:
-        return None
-
-    def read(self, row: int) -> np.ndarray:
-        return self.images[row]
-
-
-def digest(*parts: str) -> str:
-    """32 hexadecimal digits that change with any of the texts."""
-    summary = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        summary.update(len(raw).to_bytes(8, "little") + raw)
-    return summary.hexdigest()
+        return replace(self, table=table, source=Subset(self.source, np.asarray(rows)))
 
 
 def build_manifest(
@@ -174,28 +100,33 @@ def build_manifest(
         UserError: no scan, an id twice, an unknown split, a label outside `classes`.
     """
     n = len(columns["sample_id"])
-    table = pd.DataFrame({name: _strings(columns.get(name), n) for name in COLUMNS}, index=pd.RangeIndex(n))
     if n == 0:
         raise UserError(f"{where} holds no scans")
-    if table["sample_id"].isna().any():
-        row = int(table["sample_id"].isna().to_numpy().argmax())
-        raise UserError(f"{where}: row {row + 1} has an empty sample_id; give every scan its own")
-    if (twice := table["sample_id"].duplicated()).any():
-        name = table["sample_id"][twice].iloc[0]
-        raise UserError(f"{where}: the sample_id {name!r} occurs {(table['sample_id'] == name).sum()} times; "
-                        "give every scan its own")  # fmt: skip
-    table["path"] = table["path"].fillna(table["sample_id"])
+    found = {name: _strings(columns.get(name), n) for name in COLUMNS}
+    _check_ids(found["sample_id"], where)
+    found["path"] = found["path"].fillna(found["sample_id"])
     for name in ("label", "true_label"):
-        table[name] = _named(table[name], classes, where)
-    found = pd.concat([table["label"], table["true_label"]]).dropna().unique()
-    manifest = Manifest(table, tuple(classes or sorted(found, key=_natural)), source)
-    if table["split"].isna().all():
-        table["split"] = _strings(
-            assign_splits(table["sample_id"].tolist(), manifest.codes(), manifest.groups(),
-                          fractions=fractions, seed=split_seed), n)  # fmt: skip
+        found[name] = _named(found[name], classes, where)
+    names = {*found["label"].dropna(), *found["true_label"].dropna()}
+    manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
+    if found["split"].notna().any():
+        splits = named_splits(found["split"].tolist(), where)
     else:
-        table["split"] = _strings(named_splits(table["split"], where), n)
+        ids = found["sample_id"].tolist()
+        splits = assign_splits(ids, manifest.codes(), manifest.groups(), fractions=fractions, seed=split_seed)
+    manifest.table["split"] = _strings(splits, n)
     return manifest
+
+
+def _check_ids(ids: pd.Series, where: str) -> None:
+    seen: set[str] = set()
+    for row, name in enumerate(ids.tolist()):
+        if pd.isna(name):
+            raise UserError(f"{where}: row {row + 1} has an empty sample_id; give every scan its own")
+        if name in seen:
+            n = int((ids == name).sum())
+            raise UserError(f"{where}: the sample_id {name!r} occurs {n} times; give every scan its own")
+        seen.add(name)
 
 
 def load_manifest(data: Mapping[str, Any]) -> Manifest:

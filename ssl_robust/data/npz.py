@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import existing, pick, read_table
-from ssl_robust.data.manifest import Manifest, build_manifest, digest
-from ssl_robust.data.splits import SPLITS
+from ssl_robust.data.manifest import Manifest, build_manifest
+from ssl_robust.data.npz_source import NpzSource
 from ssl_robust.run import UserError
 
 
@@ -58,110 +57,6 @@ def read_npz(
     )
 
 
-class NpzSource:
-    """Scans of the three image arrays, one after another; rows in order are streamed, not loaded.
-
-    Args:
-        path: an npz file.
-
-    Raises:
-        UserError: not an npz file, no image arrays in it, or images of a wrong type or shape.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{path} is not a complete npz file ({error}); write it with numpy.savez") from None
-        self._members = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self._types: dict[str, np.dtype] = {}
-        for split in SPLITS:
-            if f"{split}_images" in self._members:
-                stream, self.shapes[split], self._types[split] = self._open(f"{split}_images")
-                stream.close()
-                self._check(split)
-        if not self.shapes:
-            raise UserError(
-                f"{path} holds no array train_images, val_images or test_images but {', '.join(self._members)}; "
-                "rename the arrays, or save the scans as files and use data=folder"
-            )
-        self._starts = np.cumsum([0, *(shape[0] for shape in self.shapes.values())])
-        self._stream: IO[bytes] | None = None
-        self._next = -1
-
-    files = None
-
-    @property
-    def fingerprint(self) -> str:
-        """From the checksums in the archive's directory: the content, without reading it."""
-        images = [self._members[f"{split}_images"] for split in self.shapes]
-        return digest(*(f"{info.filename} {info.CRC:x} {info.file_size}" for info in images))
-
-    @property
-    def state(self) -> str:
-        return digest(self.fingerprint, str(self.path.stat().st_mtime_ns))
-
-    def array(self, name: str) -> np.ndarray:
-        """A whole (small) array of the file; empty where there is none of that name.
-
-        Raises:
-            UserError: the array is a pickle or damaged.
-        """
-        if name not in self._members:
-            return np.empty(0)
-        try:
-            with self._zip.open(self._members[name]) as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-            raise UserError(f"{self.path}: the array {name} cannot be read ({error}); save it as numbers") from None
-
-    def read(self, row: int) -> np.ndarray:
-        """(H, W) or (H, W, 3) pixels of one row; fast for the row after the last one."""
-        which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        split = list(self.shapes)[which]
-        shape, dtype = self.shapes[split][1:], self._types[split]
-        n_bytes = int(np.prod(shape)) * dtype.itemsize
-        if self._stream is None or row != self._next or row == self._starts[which]:
-            self._stream = self._open(f"{split}_images")[0]
-            skip = (row - int(self._starts[which])) * n_bytes
-            while skip > 0 and (passed := self._stream.read(min(skip, 1 << 24))):
-                skip -= len(passed)
-        self._next = row + 1
-        raw = self._stream.read(n_bytes)
-        if len(raw) < n_bytes:
-            self._next = -1
-            raise ValueError(f"{self.path.name} ends inside {split}_images")
-        image = np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-        return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-
-    def _open(self, name: str) -> tuple[IO[bytes], tuple[int, ...], np.dtype]:
-        """The array's bytes from its first number on, with its shape and type."""
-        stream = self._zip.open(self._members[name])
-        try:
-            version = np.lib.format.read_magic(stream)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, fortran, dtype = read_header[version](stream)
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{self.path}: the array {name} cannot be read ({error}); save it with numpy.savez"
-            ) from None
-        if fortran and len(shape) > 1:
-            raise UserError(f"{self.path}: {name} is in Fortran order; save np.ascontiguousarray of it")
-        return stream, shape, dtype
-
-    def _check(self, split: str) -> None:
-        shape, dtype = self.shapes[split], self._types[split]
-        if dtype.newbyteorder("=") not in (np.dtype(np.uint8), np.dtype(np.uint16)):
-            raise UserError(f"{self.path}: {split}_images are {dtype}; expected uint8 or uint16, convert them")
-        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
-            raise UserError(
-                f"{self.path}: {split}_images have the shape {shape}; expected (N, H, W) or (N, H, W, 3), "
-                "volumes are not read yet"
-            )
-
-
 def _labels(source: NpzSource, split: str, n: int, task: int | None) -> list[Any]:
     """n labels as numbers or texts, None where there is none (no array, a negative code, NaN)."""
     labels = source.array(f"{split}_labels")
@@ -201,15 +96,14 @@ def _from_index(
     table = read_table(path)
     n = len(found["sample_id"])
     if {"split", "row"} <= set(table):
-        ids = table["split"].str.strip() + "/" + table["row"].str.strip()
-        if ids.duplicated().any():
-            raise UserError(
-                f"{path.name}: {ids[ids.duplicated()].iloc[0]} (split/row) stands there twice; keep one line"
-            )
-        table = table.set_index(pd.Index(ids)).reindex(found["sample_id"])
-        if table["row"].isna().any():
-            missing = table.index[table["row"].isna()]
-            raise UserError(f"{path.name} has no line for {missing[0]} (split/row) and {len(missing) - 1} others")
+        lines: dict[str, int] = {}
+        for line, name in enumerate(f"{split}/{row}" for split, row in zip(table["split"], table["row"], strict=True)):
+            if name in lines:
+                raise UserError(f"{path.name}: {name} (split/row) stands there twice; keep one line")
+            lines[name] = line
+        if missing := [name for name in found["sample_id"] if name not in lines]:
+            raise UserError(f"{path.name} has no line for {missing[0]} (split/row) and {len(missing) - 1} other scans")
+        table = table.iloc[[lines[name] for name in found["sample_id"]]]
     elif len(table) != n:
         raise UserError(
             f"{path.name} has {len(table)} lines for {n} scans; expected one each, or columns split and row"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,19 +23,20 @@ def split_name(text: str) -> str | None:
     return _NAMES.get(text.strip().lower())
 
 
-def named_splits(values: pd.Series, where: str) -> list[str]:
+def named_splits(values: Sequence[Any], where: str) -> list[str]:
     """Given splits under their three names.
 
     Raises:
         UserError: a value is no split, or some rows have none.
     """
-    names = [None if pd.isna(value) else split_name(value) for value in values]
-    for row, name in enumerate(names):
+    names = []
+    for row, value in enumerate(values):
+        name = None if pd.isna(value) else split_name(value)
         if name is None:
-            value = values.iloc[row]
             found = "has no split" if pd.isna(value) else f"has the split {value!r}"
             raise UserError(f"{where}: row {row + 1} {found}; expected train, val or test in every row (or in none)")
-    return [str(name) for name in names]
+        names.append(name)
+    return names
 
 
 def assign_splits(

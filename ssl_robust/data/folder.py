@@ -1,0 +1,123 @@
+"""A folder of image files -> manifest; its sub-folders name classes, and perhaps splits."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssl_robust.data.columns import existing
+from ssl_robust.data.manifest import Manifest, build_manifest
+from ssl_robust.data.scans import SUFFIXES
+from ssl_robust.data.sources import FileSource
+from ssl_robust.data.splits import split_name
+from ssl_robust.run import UserError
+
+_IGNORED = {"__MACOSX"}  # beside the folder in archives packed on a Mac
+
+
+def read_folder(
+    *,
+    path: str,
+    patient_pattern: str | None,
+    classes: Sequence[str] | None,
+    fractions: Mapping[str, float],
+    split_seed: int,
+) -> Manifest:
+    """Image files below a folder -> manifest; ids are the paths relative to it.
+
+    Layouts: `CLASS/…/x.png`; `train/CLASS/…/x.png` with `val` and `test` beside (the split is kept); images without
+    such folders, or all in one (unlabelled). Hidden files and links that lead back up are passed over.
+
+    Args:
+        path: the folder.
+        patient_pattern: regular expression; what its first group (or all of it) matches in the relative path is the
+            patient. None: patients are unknown.
+        classes: names of the classes in the order of their codes.
+        fractions: shares of `val` and `test` where no split is given.
+        split_seed: seed of those splits.
+
+    Raises:
+        UserError: no image is there, split folders stand beside others, or the pattern matches nothing.
+    """
+    root = existing(path, "data.path", folder=True)
+    others: Counter[str] = Counter()
+    names = list(_image_files(root, others))
+    if not names:
+        held = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
+        raise UserError(
+            f"data.path={path} holds no image ({held or 'it is empty'}); expected {', '.join(sorted(SUFFIXES))}"
+        )
+    splits, labels = _layout([tuple(name.split("/")[:-1]) for name in names], path)
+    table: dict[str, Any] = {
+        "sample_id": [unicodedata.normalize("NFC", name) for name in names],  # macOS writes umlauts in two characters
+        "label": labels,
+        "split": splits,
+        "patient_id": _patients(names, patient_pattern),
+    }
+    source = FileSource([root / name for name in names], table["sample_id"])
+    return build_manifest(
+        table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
+    )
+
+
+def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
+    """Relative paths of the image files, with `/`, sorted; counts the endings of other files in `others`."""
+
+    def below(folder: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
+        real = os.path.realpath(folder)
+        if real in above:  # a link that leads back up
+            return
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+        for entry in ordered:
+            if entry.name.startswith(".") or entry.name in _IGNORED:
+                continue
+            if entry.is_dir():
+                yield from below(entry.path, f"{prefix}{entry.name}/", above | {real})
+            elif (suffix := Path(entry.name).suffix.lower()) in SUFFIXES:
+                yield prefix + entry.name
+            else:
+                others[suffix] += 1
+
+    yield from below(str(root), "", frozenset())
+
+
+def _layout(folders: list[tuple[str, ...]], path: str) -> tuple[list[str | None], list[str | None]]:
+    """Split and label of each file, from the folders that it lies in."""
+    folders = _without_wrapper(folders)
+    tops = {parts[0] if parts else "" for parts in folders}
+    named = {top for top in tops if split_name(top)}
+    splits: list[str | None] = [None] * len(folders)
+    if named == tops or len({split_name(top) for top in named}) > 1:
+        if rest := sorted(tops - named):
+            beside = f"the folder {rest[0]}" if rest[0] else "images"
+            raise UserError(
+                f"data.path={path} holds the splits {', '.join(sorted(named))} beside {beside}; move one of them away"
+            )
+        splits = [split_name(parts[0]) for parts in folders]
+        folders = _without_wrapper([parts[1:] for parts in folders])
+    return splits, [parts[0] if parts else None for parts in folders]
+
+
+def _without_wrapper(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Leave out leading folders that all files share: they tell nothing apart. A split's folder stays."""
+    while all(folders) and len({parts[0] for parts in folders}) == 1 and not split_name(folders[0][0]):
+        folders = [parts[1:] for parts in folders]
+    return folders
+
+
+def _patients(names: list[str], pattern: str | None) -> list[str | None] | None:
+    if pattern is None:
+        return None
+    try:
+        matches = [re.search(pattern, name) for name in names]
+    except re.error as error:
+        raise UserError(f"data.patient_pattern={pattern} is not a regular expression ({error})") from None
+    if not any(matches):
+        raise UserError(f"data.patient_pattern={pattern} matches no path, e.g. not {names[0]}; expected one that does")
+    return [None if match is None else match.group(1 if match.re.groups else 0) for match in matches]

@@ -1,0 +1,74 @@
+"""A CSV with one line per scan -> manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
+from ssl_robust.data.sources import FileSource
+from ssl_robust.run import UserError
+
+
+def read_csv(
+    *,
+    path: str,
+    root: str | None,
+    classes: Sequence[str] | None,
+    columns: Mapping[str, str | None],
+    fractions: Mapping[str, float],
+    split_seed: int,
+) -> Manifest:
+    """Lines of a CSV -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
+
+    Args:
+        path: the CSV, perhaps compressed; commas, semicolons or tabs.
+        root: folder that the paths start from; None: the CSV's own.
+        classes: names in the order of the codes.
+        columns: how the CSV names its columns.
+        fractions: shares of `val` and `test` where no split is given.
+        split_seed: seed of those splits.
+
+    Raises:
+        UserError: a column is not there, a line has no path, a cell holds several labels, or no file exists.
+    """
+    file = existing(path, "data.path")
+    base = file.parent if root is None else existing(root, "data.root", folder=True)
+    found: dict[str, Any] = dict(pick(read_table(file), columns, COLUMNS, required=["path"], where=file.name))
+    for row, value in enumerate(found["path"]):
+        if pd.isna(value) or not value.strip():
+            raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
+    files = [_file(base, value.strip()) for value in found["path"]]
+    if files and not any(each.exists() for each in files):
+        raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
+    names = _shown(files, base)
+    found = {"sample_id": names, **found, "path": names}
+    if "label" in found and (several := found["label"].dropna().str.contains("|", regex=False)).any():
+        example = found["label"].dropna()[several].iloc[0]
+        raise UserError(f"{file.name} holds several labels in one cell ({example!r}); expected one label per scan, "
+                        "take another column with data.columns.label=…")  # fmt: skip
+    source = FileSource(files, names)
+    return build_manifest(found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name)
+
+
+def _file(base: Path, text: str) -> Path:
+    """The file that a cell names; a path written on Windows is understood elsewhere too."""
+    found = base / text
+    return base / text.replace("\\", "/") if "\\" in text and not found.exists() else found
+
+
+def _shown(files: Sequence[Path], base: Path) -> list[str]:
+    """Paths that name no machine: relative to the base, or to what absolute paths have in common."""
+    texts = [os.path.normpath(file) for file in files]
+    start = os.path.normpath(base)
+    foreign = [text for text in texts if os.path.isabs(text) and not text.startswith(start + os.sep)]
+    common = os.path.commonpath([os.path.dirname(text) for text in foreign]) if foreign else start
+    return [
+        PurePosixPath(Path(os.path.relpath(text, common if text in set(foreign) else start)).as_posix()).as_posix()
+        for text in texts
+    ]
