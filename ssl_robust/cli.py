@@ -77,6 +77,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _raise_if_asked()
         print("\nssl-robust: stopped before anything was written; run the same command again", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output has left, as in `… --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2
 
 
@@ -101,7 +103,7 @@ def _run(arguments: list[str]) -> int:
     flags, typed = _split_flags(rest)
     sweep = "-m" in flags or "--multirun" in flags
     helping = "-h" in flags or "--help" in flags
-    config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping)
+    config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping, sweep=sweep)
     if flags:
         return _through_hydra(name, flags, overrides)
     _execute(name, config)

@@ -47,13 +47,16 @@ def _quote_path(argument: str, sweep: bool) -> str:
     return f"{key}='{escaped}{chr(92) * trailing}'"
 
 
-def check(stage: str, arguments: Sequence[str], *, fill: bool = False) -> tuple[DictConfig, list[str]]:
+def check(
+    stage: str, arguments: Sequence[str], *, fill: bool = False, sweep: bool = False
+) -> tuple[DictConfig, list[str]]:
     """The configuration that the overrides give, or one sentence about the first mistake in them.
 
     Args:
         stage: name of the stage.
-        arguments: overrides with paths quoted; of a sweep (`method=simclr,byol`) the first value is composed.
+        arguments: overrides with paths quoted.
         fill: choose for the user where a group is missing (for `--help`), rather than complain.
+        sweep: allow several values (`method=simclr,byol`); the first of each is composed.
 
     Returns:
         The composed configuration, and the overrides that it took (with the chosen groups, if `fill`).
@@ -61,7 +64,7 @@ def check(stage: str, arguments: Sequence[str], *, fill: bool = False) -> tuple[
     Raises:
         UserError: a group, choice, option or value that does not exist or does not fit, or is missing.
     """
-    parsed = [_parse(argument) for argument in arguments]
+    parsed = [_parse(argument, sweep) for argument in arguments]
     groups = {name for name in _group_names() if "/" not in name}
     chosen = [each for each in parsed if each.key_or_group in groups]
     for each in chosen:
@@ -82,7 +85,7 @@ def check(stage: str, arguments: Sequence[str], *, fill: bool = False) -> tuple[
     return config, [*arguments, *filled]
 
 
-def _parse(argument: str) -> Override:
+def _parse(argument: str, sweep: bool) -> Override:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
 
@@ -90,13 +93,16 @@ def _parse(argument: str) -> Override:
         raise UserError(f"{argument} is not an option here; options are key=value, without dashes (see --help)")
     if "=" not in argument and not argument.startswith("~"):
         raise UserError(f"{argument!r} is not of the form key=value; see --help for the options")
+    key, _, value = argument.partition("=")
     try:
-        return OverridesParser.create().parse_override(argument)
+        override = OverridesParser.create().parse_override(argument)
     except OverrideParseException:
         raise UserError(
-            f"the value in {argument!r} holds characters that mean something to Hydra; put it in quotes: "
-            f"\"{argument.partition('=')[0]}='…'\""
+            f"{value} in {argument!r} holds characters that mean something to Hydra; put it in quotes: \"{key}='…'\""
         ) from None
+    if override.is_sweep_override() and not sweep:
+        raise UserError(f"{argument!r} names several values; add -m to run them all, or quote one: \"{key}='{value}'\"")
+    return override
 
 
 def _values(override: Override) -> list[Any]:

@@ -40,7 +40,8 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
         ("pretrain", [*NPZ, "method=simclr", "resume=maybe"], "expected true or false"),
         ("pretrain", ["--epochs", "5"], "without dashes"),
         ("pretrain", ["simclr"], "is not of the form key=value"),
-        ("pretrain", [*NPZ, "method=simclr", "encoder=a,b(c"], "put it in quotes"),
+        ("pretrain", [*NPZ, "method=simclr", "encoder=[a"], "put it in quotes"),
+        ("pretrain", [*NPZ, "method=simclr,byol"], "add -m to run them all"),
         ("finetune", [*NPZ, "checkpoint=none", "noise=symetric"], "did you mean symmetric"),
     ],
 )
@@ -62,8 +63,8 @@ def test_help_fills_what_is_missing():
 
 
 def test_every_value_of_a_sweep_is_checked():
-    config, overrides = check("pretrain", [*NPZ, "method=simclr,byol", "seed=0,1"])
+    config, overrides = check("pretrain", [*NPZ, "method=simclr,byol", "seed=0,1"], sweep=True)
     assert overrides[-1] == "seed=0,1"
     assert config.seed == 0
     with pytest.raises(UserError, match="did you mean byol"):
-        check("pretrain", [*NPZ, "method=simclr,boyl"])
+        check("pretrain", [*NPZ, "method=simclr,boyl"], sweep=True)
