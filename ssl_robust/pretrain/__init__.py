@@ -1,0 +1,1 @@
+"""Self-supervised pretraining: an encoder from scans alone."""

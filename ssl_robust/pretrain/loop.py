@@ -1,0 +1,209 @@
+"""One loop for every self-supervised method: optimiser, rates, precision, randomness, metrics and checkpoints.
+
+It stands on Lightning Fabric and not on Lightning's Trainer, since a run that was killed must continue bit by bit and
+Ctrl-C must reach the command line: the Trainer's `fit` answers it with `exit(1)`, and its restart depends on the place
+of the kill. Everything random follows from (seed, step, rank), so a checkpoint needs no generator states.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from ssl_robust.data.batches import Batches
+from ssl_robust.data.views import Views
+from ssl_robust.encoders.encoder import Encoder
+from ssl_robust.pretrain.display import Display
+from ssl_robust.pretrain.method import Method
+from ssl_robust.pretrain.monitor import Monitor, is_due
+from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
+from ssl_robust.records import Batch, Progress
+from ssl_robust.run import UserError, append_row, replacing
+
+_CHECK_EVERY = 50  # steps between two looks at whether the loss is finite: each look waits for the device
+
+
+class Loop:
+    """Trains a method on batches of scans.
+
+    Args:
+        method: what is trained.
+        views: makes the method's views.
+        batches: scans in a reproducible order; every batch is full.
+        monitor: looks at the encoder between epochs.
+        optim: the `optim` node of the configuration.
+        trainer: the `trainer` node.
+        monitor_every: epochs between two looks, or "auto".
+        seed: of everything random.
+        device: where to train.
+        precision: type in which encoders compute, float32 where None.
+
+    Raises:
+        ValueError: `views` makes another number of views than the method expects.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        *,
+        views: Views,
+        batches: Batches,
+        monitor: Monitor,
+        optim: Mapping[str, Any],
+        trainer: Mapping[str, Any],
+        monitor_every: int | str,
+        seed: int,
+        device: torch.device,
+        precision: torch.dtype | None,
+    ) -> None:
+        if views.n_views != method.n_views:
+            raise ValueError(f"the method expects {method.n_views} views of each scan, {views.n_views} are made")
+        for module in method.modules():
+            if isinstance(module, Encoder):
+                module.autocast = precision
+        devices = 1 if device.index is None else [device.index]
+        self.fabric = Fabric(accelerator=device.type, devices=devices)
+        self.views, self.batches, self.monitor = views, batches, monitor
+        self.seed, self.monitor_every = seed, monitor_every
+        self.n_epochs, self.accumulate = trainer["max_epochs"], trainer["accumulate"]
+        self.steps_per_epoch = math.ceil(len(batches) / self.accumulate)
+        self.show = trainer["progress"]
+        self.warmup = optim["warmup"]
+        self.generator = torch.Generator(device)
+        optimizer = build_optimizer(method, optim, scans_per_step=batches.batch_size * self.accumulate)
+        self.method, self.optimizer = self.fabric.setup(method, optimizer)
+        self.method.mark_forward_method("loss")
+
+    def fit(self, out: Path, *, resume: bool) -> None:
+        """Train to the last epoch; `metrics.csv` and `last.ckpt` in `out` follow every epoch.
+
+        Args:
+            out: the run directory.
+            resume: continue from `last.ckpt` where there is one.
+
+        Raises:
+            UserError: the loss is no longer finite.
+        """
+        first = self._restore(out) if resume else 0
+        _forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
+        scans_per_epoch = len(self.batches) * self.batches.batch_size
+        display = Display(first_epoch=first, n_epochs=self.n_epochs, scans_per_epoch=scans_per_epoch, enabled=self.show)
+        try:
+            if not (out / "metrics.csv").exists():
+                self._record(out, display, {"epoch": 0, "step": 0})
+            for epoch in range(first, self.n_epochs):
+                self._record(out, display, self._epoch(epoch, display))
+                self._save(out, epoch + 1)
+        finally:
+            display.close()
+
+    def _epoch(self, epoch: int, display: Display) -> dict[str, Any]:
+        """One pass over the scans; its row of metrics.csv."""
+        started = time.perf_counter()
+        self.method.train()
+        self.batches.set_epoch(epoch)
+        n_batches = len(self.batches)
+        total = torch.zeros((), device=self.fabric.device)
+        rate = 0.0
+        for number, batch in enumerate(self.batches):
+            first = number - number % self.accumulate  # of the batches whose gradients are added up
+            progress = self._progress(epoch, number // self.accumulate)
+            loss = self._loss(batch, epoch * n_batches + number, progress)
+            self.fabric.backward(loss / min(self.accumulate, n_batches - first))
+            total += loss.detach()
+            if number + 1 == min(first + self.accumulate, n_batches):
+                rate = self._step(progress)
+                if progress.step % _CHECK_EVERY == 0:
+                    self._check_finite(total, progress)
+            display.advance(len(batch.images))
+        mean = float(total) / n_batches
+        self._check_finite(total, self._progress(epoch, self.steps_per_epoch - 1))
+        seconds = time.perf_counter() - started
+        speed = n_batches * self.batches.batch_size * self.views.n_views / seconds
+        step = (epoch + 1) * self.steps_per_epoch
+        return {"epoch": epoch + 1, "step": step, "loss": mean, "lr": rate, "seconds": round(seconds, 2),
+                "images_per_second": round(speed, 1)}  # fmt: skip
+
+    def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
+        """The loss of one batch; `number` counts the batches of the whole run."""
+        seed = _seed(self.seed, number, self.fabric.global_rank)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        images = batch.images.to(self.fabric.device, non_blocking=True)
+        with torch.no_grad():
+            views = self.views(images, self.generator)
+        return self.method.loss(views, progress)["loss"]
+
+    def _step(self, progress: Progress) -> float:
+        """One step of the optimiser; returns its learning rate."""
+        method: Method = self.method.module  # type: ignore[assignment]
+        rate = set_rates(self.optimizer, method, progress, warmup=self.warmup)
+        method.after_backward(progress)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        method.after_step(self._progress(progress.epoch, progress.step + 1 - progress.epoch * self.steps_per_epoch))
+        return rate
+
+    def _progress(self, epoch: int, step_of_epoch: int) -> Progress:
+        total = self.n_epochs * self.steps_per_epoch
+        return Progress(epoch * self.steps_per_epoch + step_of_epoch, total, epoch, self.n_epochs)
+
+    def _check_finite(self, total: Tensor, progress: Progress) -> None:
+        if not torch.isfinite(total):
+            rate = max(group["base_lr"] for group in self.optimizer.param_groups)
+            raise UserError(
+                f"the loss became {float(total)} in epoch {progress.epoch + 1}, before step {progress.step + 1}; start "
+                f"again (overwrite=true) with a lower optim.lr (it is {rate:g} after scaling with the batch size)"
+            )
+
+    def _record(self, out: Path, display: Display, row: dict[str, Any]) -> None:
+        if is_due(row["epoch"], self.n_epochs, self.monitor_every):
+            row |= self.monitor(self.method.module.encoder, self.fabric.device)  # type: ignore[arg-type]
+        append_row(out / "metrics.csv", row)
+        display.epoch(row)
+        if row.get("collapsed") and row["epoch"]:
+            display.say(
+                f"epoch {row['epoch']}: the features have collapsed (rank {row['effective_rank']:.1f}, spread "
+                f"{row['feature_spread']:.3f}); a lower optim.lr, a larger batch or another method helps"
+            )
+
+    def _save(self, out: Path, epoch: int) -> None:
+        state = {"epoch": epoch, "method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
+        with replacing(out / "last.ckpt") as temporary:
+            torch.save(state, temporary)
+
+    def _restore(self, out: Path) -> int:
+        """Take over the state of `last.ckpt`; the number of epochs it has done, 0 without one."""
+        if not (out / "last.ckpt").exists():
+            return 0
+        state = torch.load(out / "last.ckpt", map_location=self.fabric.device, weights_only=True)
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return state["epoch"]
+
+
+def _seed(seed: int, number: int, rank: int) -> int:
+    """A well-mixed 63-bit seed of one batch on one process."""
+    return int(np.random.SeedSequence([seed, number, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _forget_rows(path: Path, *, after: int) -> None:
+    """Drop the rows of epochs that the checkpoint does not hold: they are about to be done again."""
+    if not path.exists():
+        return
+    rows = pd.read_csv(path)
+    kept = rows[rows["epoch"] <= after]
+    if len(kept) == 0:
+        path.unlink()
+    elif len(kept) < len(rows):
+        with replacing(path) as temporary:
+            kept.to_csv(temporary, index=False)

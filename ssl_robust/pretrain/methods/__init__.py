@@ -1,0 +1,1 @@
+"""One file per self-supervised method; `configs/method/` names them."""

@@ -1,0 +1,158 @@
+"""`ssl-robust pretrain`: scans -> an encoder, its card and the curves of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+
+from ssl_robust.data.batches import Batches
+from ssl_robust.data.scanset import ScanSet, open_scans
+from ssl_robust.data.views import Views
+from ssl_robust.encoders.checkpoint import describe, save_encoder
+from ssl_robust.encoders.encoder import Encoder, create_encoder, pick_device, pick_precision
+from ssl_robust.pretrain.loop import Loop
+from ssl_robust.pretrain.method import build_method
+from ssl_robust.pretrain.monitor import make_monitor
+from ssl_robust.run import Run, UserError, read_run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# What may differ between a run and its continuation: where things are and how they are shown.
+_FREE = {"out", "resume", "overwrite", "data_licence", "trainer.device", "trainer.progress",
+         "data.path", "data.root", "data.index", "data.cache_dir"}  # fmt: skip
+
+
+def pretrain(config: DictConfig) -> Path:
+    """Train an encoder by self-supervision.
+
+    Args:
+        config: composed from `configs/pretrain.yaml`.
+
+    Returns:
+        The run directory: encoder.safetensors, encoder.json, metrics.csv, last.ckpt, run.json, config.yaml.
+
+    Raises:
+        UserError: an option does not fit, there are too few scans, the run to be resumed was another one, or the
+            loss is no longer finite.
+    """
+    # Subnormal weights slow a CPU down several times, hours into a run. Before the first worker thread inherits it not.
+    torch.set_flush_denormal(True)
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    _check(settings)
+    scans = open_scans(settings["data"])
+    rows = scans.manifest.rows(settings["data"]["split"])
+    batch_size = _batch_size(len(rows), settings)
+    loop, encoder = _build(settings, scans, rows, batch_size)
+    facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
+             "batch_size": batch_size}  # fmt: skip
+    if settings["resume"]:
+        _check_same(settings, facts["data_fingerprint"])
+    with Run(settings["out"], stage="pretrain", config=settings, resume=settings["resume"],
+             overwrite=settings["overwrite"]) as run:  # fmt: skip
+        run.note(**facts)
+        loop.fit(run.path, resume=run.resumed)
+        card = describe(
+            encoder,
+            resize=scans.resize,
+            method=settings["method"]["_target_"].split(".")[-2],
+            epochs=settings["trainer"]["max_epochs"],
+            n_scans=len(rows),
+            data_fingerprint=scans.manifest.fingerprint,
+            data_licence=settings["data_licence"],
+        )
+        save_encoder(encoder, run.path, card=card)
+    return run.path
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Refuse what would fail late, before any scan is read."""
+    trainer = settings["trainer"]
+    for name in ("max_epochs", "batch_size", "accumulate"):
+        if not isinstance(trainer[name], int) or trainer[name] < 1:
+            raise UserError(f"trainer.{name}={trainer[name]} does not fit; expected a whole number above 0")
+    if settings["data"]["split"] not in ("train", "val", "test", "all"):
+        raise UserError(f"data.split={settings['data']['split']} is unknown; expected train or all")
+    every = settings["monitor"]["every"]
+    if every != "auto" and (not isinstance(every, int) or every < 1):
+        raise UserError(f"monitor.every={every} does not fit; expected auto or a whole number above 0")
+    out = Path(settings["out"])
+    if out.is_dir() and any(out.iterdir()) and not (settings["resume"] or settings["overwrite"]):
+        # The run directory says which run is there; it is asked early, since reading the scans may take long.
+        Run(out, stage="pretrain", config=settings)
+
+
+def _batch_size(n_scans: int, settings: Mapping[str, Any]) -> int:
+    wanted = settings["trainer"]["batch_size"]
+    if n_scans < 2:
+        split = settings["data"]["split"]
+        raise UserError(f"{n_scans} scans in data.split={split}, pretraining needs at least 2; try data.split=all")
+    if n_scans < wanted:
+        print(f"Only {n_scans} scans: trainer.batch_size={n_scans} instead of {wanted}", flush=True)
+    return min(n_scans, wanted)
+
+
+def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int) -> tuple[Loop, Encoder]:
+    """The loop and the encoder that it trains; new weights follow from the seed."""
+    device = pick_device(settings["trainer"]["device"])
+    precision = pick_precision(settings["trainer"]["precision"], device)
+    mean, std = scans.statistics(rows)
+    torch.manual_seed(settings["seed"])
+    encoder = create_encoder(
+        settings["encoder"],
+        in_chans=scans.channels,
+        input_size=scans.image_size,
+        mean=mean,
+        std=[max(value, 1e-3) for value in std],
+        encoder_args=settings["encoder_args"],
+    )
+    try:
+        method = build_method(settings["method"], encoder)
+        views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **settings["views"])
+        loop = Loop(
+            method,
+            views=views,
+            batches=Batches(scans, rows, batch_size=batch_size, seed=settings["seed"], shuffle=True, drop_last=True),
+            monitor=make_monitor(scans, settings["monitor"], batch_size=batch_size, seed=settings["seed"]),
+            optim=settings["optim"],
+            trainer=settings["trainer"],
+            monitor_every=settings["monitor"]["every"],
+            seed=settings["seed"],
+            device=device,
+            precision=precision,
+        )
+    except ValueError as error:
+        raise UserError(f"an option of method, views or optim does not fit: {error}") from error
+    return loop, encoder
+
+
+def _check_same(settings: Mapping[str, Any], fingerprint: str) -> None:
+    """A run can only be continued with what it was started with."""
+    out = Path(settings["out"])
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    before = read_run(out, stage="pretrain")
+    old, new = _flat(before["config"]), _flat(settings)
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if changed:
+        name = changed[0]
+        more = f" (also {', '.join(changed[1:])})" if len(changed) > 1 else ""
+        raise UserError(
+            f"cannot resume {out}: {name} was {old.get(name)} and is now {new.get(name)}{more}; "
+            "resume with the first run's options, or choose another out="
+        )
+    if before.get("data_fingerprint", fingerprint) != fingerprint:
+        raise UserError(f"cannot resume {out}: the scans or their labels have changed; choose another out=")
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `trainer.max_epochs`: value, without those that may differ."""
+    if not isinstance(values, Mapping) or not values:
+        return {} if prefix in _FREE else {prefix: values}
+    parts = (_flat(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in values.items())
+    return {name: value for part in parts for name, value in part.items()}
