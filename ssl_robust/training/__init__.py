@@ -1,0 +1,1 @@
+"""What the training loops share: optimisers and their rates, seeds, resuming, what a person sees."""

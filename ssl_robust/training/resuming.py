@@ -1,0 +1,65 @@
+"""What an interrupted run must match before it is continued, and what is dropped of its half-done epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ssl_robust.run import UserError, read_run, replacing
+
+# What may differ between a run and its continuation: where things are and how they are shown.
+FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "data_licence", "trainer.device",
+                  "trainer.progress", "data.path", "data.root", "data.index", "data.cache_dir"})  # fmt: skip
+
+
+def check_same(settings: Mapping[str, Any], *, stage: str, fingerprint: str, free: Collection[str] = FREE) -> None:
+    """A run can only be continued with what it was started with.
+
+    Args:
+        settings: the resolved configuration of the continuation, with `out`.
+        stage: the stage that asks.
+        fingerprint: of its data.
+        free: dotted names that may differ.
+
+    Raises:
+        UserError: an option or the data differ (the message names the first), or `out` is another stage's run.
+    """
+    out = Path(settings["out"])
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    before = read_run(out, stage=stage)
+    old, new = _flat(before["config"], free), _flat(settings, free)
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if changed:
+        name = changed[0]
+        more = f" (also {', '.join(changed[1:])})" if len(changed) > 1 else ""
+        raise UserError(
+            f"cannot resume {out}: {name} was {old.get(name)} and is now {new.get(name)}{more}; "
+            "resume with the first run's options, or choose another out="
+        )
+    if before.get("data_fingerprint", fingerprint) != fingerprint:
+        raise UserError(f"cannot resume {out}: the scans or their labels have changed; choose another out=")
+
+
+def forget_rows(path: Path, *, after: int) -> None:
+    """Drop the rows of a metrics.csv whose `epoch` lies after the checkpoint: they are about to be done again."""
+    import pandas as pd
+
+    if not path.exists():
+        return
+    rows = pd.read_csv(path)
+    kept = rows[rows["epoch"] <= after]
+    if len(kept) == 0:
+        path.unlink()
+    elif len(kept) < len(rows):
+        with replacing(path) as temporary:
+            kept.to_csv(temporary, index=False)
+
+
+def _flat(values: Any, free: Collection[str], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `trainer.max_epochs`: value, without those that may differ."""
+    if not isinstance(values, Mapping) or not values:
+        return {} if prefix in free else {prefix: values}
+    parts = (_flat(value, free, f"{prefix}.{name}" if prefix else str(name)) for name, value in values.items())
+    return {name: value for part in parts for name, value in part.items()}
