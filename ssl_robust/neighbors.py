@@ -1,0 +1,125 @@
+"""Exact nearest neighbours by cosine similarity; the only file that imports FAISS.
+
+Whoever needs neighbours (audit, probes, monitor) gets them here, so that the graph has one owner and one set of rules:
+a sample is never its own neighbour, its group never vouches for it, and ties go to the lower row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import faiss
+import numpy as np
+
+from ssl_robust.records import Neighbors
+
+_BLOCK = 4096  # queries a call; bounds what is held besides the result
+_MOST_EXTRA = 256  # more of the own group than that are not fetched beforehand
+_ROW_CELLS = 2**23  # similarities held at once where whole rows are computed: 32 MiB
+_DECIMALS = 6  # float32 sums differ beyond it with the position in a BLAS block, and duplicates must tie
+
+
+def search(vectors: np.ndarray, *, k: int, groups: np.ndarray | None = None) -> Neighbors:
+    """Vectors -> the k most similar other vectors of each one.
+
+    A sample is told from its duplicates by its row, never by its place among the hits. Similarities are rounded to six
+    decimals, so that equal vectors tie wherever they stand. A vector of zeros has similarity 0 to all others.
+
+    Args:
+        vectors: (N, D) finite numbers, of any length; cosine similarity ignores it.
+        k: neighbours wanted, above zero.
+        groups: (N,) ints; samples of one group (one patient) are not neighbours of each other.
+
+    Returns:
+        (N, k) neighbours, -1 and -inf where fewer exist.
+
+    Raises:
+        ValueError: `vectors` is not two-dimensional or not finite, `k` is not positive, or the lengths differ (the
+            message states both).
+    """
+    unit = _unit(vectors)
+    groups = np.arange(len(unit)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    if groups.shape != (len(unit),):
+        raise ValueError(f"there are {len(unit)} vectors and groups of shape {groups.shape}; expected one group each")
+    return _search(unit, unit, groups, groups, k)
+
+
+def query(reference: np.ndarray, vectors: np.ndarray, *, k: int) -> Neighbors:
+    """Other vectors -> the k most similar reference vectors of each; nothing is left out.
+
+    Args:
+        reference: (M, D) finite numbers.
+        vectors: (N, D) finite numbers, none of them meant to be among the reference.
+        k: neighbours wanted, above zero.
+
+    Returns:
+        (N, k) rows of `reference`, -1 and -inf where k > M; rounding and ties as in `search`.
+
+    Raises:
+        ValueError: as in `search`, or the two have different D (the message states both).
+    """
+    unit, queries = _unit(reference), _unit(vectors)
+    if unit.shape[1] != queries.shape[1]:
+        raise ValueError(f"reference has {unit.shape[1]} dimensions and vectors {queries.shape[1]}; expected the same")
+    return _search(unit, queries, np.arange(len(unit)), np.full(len(queries), -1), k)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """A float32 copy with rows of length one; rows of zeros stay."""
+    unit = np.array(vectors, dtype=np.float32, order="C")
+    if unit.ndim != 2:
+        raise ValueError(f"vectors have the shape {unit.shape}; expected (N, D)")
+    norms = np.sqrt(np.einsum("ij,ij->i", unit, unit, dtype=np.float64))
+    if not np.isfinite(norms).all():
+        raise ValueError(f"row {int(np.isfinite(norms).argmin())} of the vectors holds NaN or infinity")
+    unit /= np.where(norms > 0, norms, 1).astype(np.float32)[:, None]
+    return unit
+
+
+def _search(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.ndarray, k: int) -> Neighbors:
+    """The k best of `unit` outside each query's own group; the own group holds the query itself, if it is there."""
+    if k < 1:
+        raise ValueError(f"k is {k}; expected at least 1")
+    indices = np.full((len(queries), k), -1, dtype=np.int64)
+    similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    sizes = np.where(own < 0, 0, np.bincount(groups)[own])
+    for rows, fetch in _blocks(np.minimum(sizes, _MOST_EXTRA) + k + 1, len(unit)):
+        found, hits = faiss.knn(queries[rows], unit, fetch, metric=faiss.METRIC_INNER_PRODUCT)
+        found = found.round(_DECIMALS)
+        floor = found[:, -1].copy()  # whatever was not fetched is at most this similar
+        found[groups[hits] == own[rows, None]] = -np.inf
+        order = np.lexsort((hits, -found), axis=-1)[:, :k]
+        indices[rows, : order.shape[1]] = np.take_along_axis(hits, order, axis=1)
+        similarities[rows, : order.shape[1]] = np.take_along_axis(found, order, axis=1)
+        if fetch < len(unit):
+            # Too many of the own group, or a tie across the cut whose lower rows may be missing.
+            unsure = rows[similarities[rows, -1] <= floor]
+            _from_whole_rows(unit, queries, groups, own, unsure, indices, similarities)
+    indices[np.isneginf(similarities)] = -1
+    return Neighbors(indices, similarities)
+
+
+def _blocks(fetch: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Queries that need about the same number of hits, and that number."""
+    order = np.argsort(fetch, kind="stable") if len(fetch) and fetch.min() < fetch.max() else np.arange(len(fetch))
+    for start in range(0, len(order), _BLOCK):
+        rows = order[start : start + _BLOCK]
+        yield rows, int(min(n, fetch[rows].max()))
+
+
+def _from_whole_rows(
+    unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.ndarray, rows: np.ndarray,
+    indices: np.ndarray, similarities: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill in the neighbours of some queries from their similarities to everything."""
+    k = indices.shape[1]
+    step = max(1, _ROW_CELLS // len(unit))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        for row, found in zip(block, (queries[block] @ unit.T).round(_DECIMALS), strict=True):
+            found[groups == own[row]] = -np.inf
+            cut = np.partition(found, len(found) - k)[len(found) - k]
+            better = np.flatnonzero(found > cut)
+            chosen = np.concatenate([better, np.flatnonzero(found == cut)[: k - len(better)]])
+            chosen = chosen[np.lexsort((chosen, -found[chosen]))]
+            indices[row], similarities[row] = chosen, found[chosen]
