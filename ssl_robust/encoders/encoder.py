@@ -79,6 +79,9 @@ class Encoder(nn.Module):
 
         Returns:
             (N, D) float32.
+
+        Raises:
+            ValueError: another number of channels.
         """
         inputs = self._normalize(images)
         with self._precision(inputs):
@@ -100,6 +103,8 @@ class Encoder(nn.Module):
         return self._as_grid(features.float(), inputs.shape[-2] / inputs.shape[-1])
 
     def _normalize(self, images: Tensor) -> Tensor:
+        if images.ndim != 4 or images.shape[1] != self.in_chans:
+            raise ValueError(f"expected images of shape (N, {self.in_chans}, H, W), got {tuple(images.shape)}")
         values = (to_unit(images) - self.mean_buffer) / self.std_buffer
         if self._fixed_size and values.shape[-1] != self.input_size:  # e.g. the small views of multi-crop
             values = F.interpolate(values, (self.input_size, self.input_size), mode="bilinear", antialias=True)
@@ -169,6 +174,7 @@ def create_encoder(
 
     if mean is None or std is None:
         mean, std = pretrained_statistics(name, in_chans)
+    std = [value if value > 0 else 1.0 for value in std]  # a channel without any contrast
     weights = pretrained_arguments(name, pretrained) if pretrained else {}
     given = dict(encoder_args or {})
     error: Exception | None = None

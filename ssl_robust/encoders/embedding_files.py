@@ -1,0 +1,108 @@
+"""Vectors and their samples on disk, read and written without torch.
+
+`embeddings.npy` is (N, D) float32 and `samples.csv` has N lines; row i of both is the same scan. Vectors of any other
+model come as an .npy file and a CSV of labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.records import Embeddings
+from ssl_robust.run import UserError, read_run, replacing
+
+VECTORS = "embeddings.npy"
+SAMPLES = "samples.csv"
+COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
+_CHUNK = 65536  # rows looked at together
+
+
+def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
+    """Write `samples.csv`, in the order given; columns of which nothing is known are left out."""
+    known = [name for name in COLUMNS if name == "sample_id" or (name in samples and samples[name].notna().any())]
+    with replacing(Path(directory) / SAMPLES) as temporary:
+        samples[known].to_csv(temporary, index=False)
+
+
+def read_embeddings(
+    path: str | Path, labels: str | Path | None = None, *, columns: Mapping[str, str | None] | None = None
+) -> Embeddings:
+    """Vectors and samples from a run directory of `embed`, or from an .npy file and a CSV.
+
+    Args:
+        path: the run directory, or a file with (N, D) numbers.
+        labels: CSV with one line per vector, line i for vector i; None takes the run's own `samples.csv`, and for a
+            file leaves everything but the ids unknown.
+        columns: how that CSV names `sample_id, path, label, patient_id, split, true_label`; None = by these names.
+            Ids default to the row number.
+
+    Returns:
+        Memory-mapped float32 vectors (another type of number is converted) and all six columns, NA where unknown.
+
+    Raises:
+        UserError: a file is missing or no table of numbers, the lengths differ (the message states both), an id
+            occurs twice, or a vector holds NaN or infinity (the message names the first).
+    """
+    place = Path(path).expanduser()
+    samples = None
+    if place.is_dir():
+        read_run(place, stage="embed")
+        if not (place / VECTORS).is_file():
+            raise UserError(f"{place} is an unfinished embed run; continue it with the same command and resume=true")
+        samples, place = _complete(read_table(place / SAMPLES), place / SAMPLES, {}), place / VECTORS
+    vectors = _read_vectors(existing(place, "data.path"))
+    if labels is not None:
+        file = existing(labels, "data.labels")
+        table = read_table(file)
+        if len(table) != len(vectors):
+            raise UserError(
+                f"{place} holds {len(vectors)} vectors and {file} {len(table)} lines; "
+                "give one line per vector, in the same order"
+            )
+        if samples is not None and "sample_id" not in table and not (columns or {}).get("sample_id"):
+            table = table.assign(sample_id=samples["sample_id"])
+        samples = _complete(table, file, columns or {})
+    if samples is None:
+        samples = _complete(pd.DataFrame(index=pd.RangeIndex(len(vectors))), place, {})
+    if len(samples) != len(vectors):
+        raise UserError(f"{place} holds {len(vectors)} vectors and {SAMPLES} {len(samples)} lines; run embed again")
+    return Embeddings(vectors, samples)
+
+
+def _read_vectors(path: Path) -> np.ndarray:
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path} is no array of numbers ({error}); write it with numpy.save") from None
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        what = f"{vectors.dtype} {vectors.shape}" if isinstance(vectors, np.ndarray) else "several arrays"
+        raise UserError(f"{path} holds {what}; expected one (N, D) array of numbers, one row per scan")
+    if not vectors.size:
+        raise UserError(f"{path} has the shape {vectors.shape}; expected at least one vector")
+    for start in range(0, len(vectors), _CHUNK):
+        finite = np.isfinite(vectors[start : start + _CHUNK]).all(axis=1)
+        if not finite.all():
+            row = start + int(finite.argmin())
+            raise UserError(f"{path}: row {row} (counted from 0) holds NaN or infinity; mend or leave out that scan")
+    return vectors if vectors.dtype == np.float32 else vectors.astype(np.float32)
+
+
+def _complete(table: pd.DataFrame, where: Path, columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """The six columns by this package's names, all of dtype "string"."""
+    found = pick(table, columns, COLUMNS, required=(), where=str(where))
+    empty = pd.Series(pd.NA, index=table.index, dtype="string")
+    samples = pd.DataFrame({name: found.get(name, empty) for name in COLUMNS}, index=table.index)
+    if "sample_id" not in found:
+        samples["sample_id"] = table.index.astype("string")
+    ids = samples["sample_id"]
+    if ids.isna().any():
+        raise UserError(f"{where}: line {int(ids.isna().to_numpy().argmax()) + 2} has no sample_id; fill it in")
+    if ids.duplicated().any():
+        raise UserError(f"{where}: the sample_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique")
+    samples["path"] = samples["path"].fillna(ids)
+    return samples.astype("string")

@@ -1,0 +1,178 @@
+"""An encoder and scans -> one vector per scan, in pieces that a killed run finds again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ssl_robust.data.scanset import ScanSet
+from ssl_robust.encoders.embedding_files import VECTORS, write_samples
+from ssl_robust.encoders.encoder import Encoder, pick_device, pick_precision
+from ssl_robust.records import Embeddings
+from ssl_robust.run import UserError, progress, read_json, replacing, write_json
+
+SHARDS = "shards"
+ABOUT = "embeddings.json"  # what the vectors follow from, so that other vectors are never mixed in
+_SHARD_SCANS = 4096
+
+
+def embed(
+    encoder: Encoder,
+    scans: ScanSet,
+    *,
+    batch_size: int,
+    device: str = "auto",
+    precision: str = "auto",
+    out: str | Path | None = None,
+) -> Embeddings:
+    """Vectors of all scans, in the manifest's order, not normalised.
+
+    Args:
+        encoder: is moved to the device.
+        scans: what to embed.
+        batch_size: scans per forward pass.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: auto, bf16 or fp32.
+        out: directory for `embeddings.npy` and `samples.csv`. What is there already of the same scans, encoder and
+            options is not computed again.
+
+    Returns:
+        (N, D) float32 vectors, memory-mapped where they were written, and the manifest's columns.
+
+    Raises:
+        UserError: a vector is not finite (the message names the scan), or `out` holds vectors of other scans, of
+            another encoder or of other options.
+    """
+    place = pick_device(device)
+    with _prepared(encoder, place, pick_precision(precision, place)):
+        if out is None:
+            vectors = np.empty((len(scans.manifest), encoder.dim), np.float32)
+            blocks = _blocks(len(vectors), batch_size, batch_size)
+            for rows in progress(blocks, total=len(blocks), what="embedding batches"):
+                vectors[rows] = _encode(encoder, scans, rows, place)
+            return Embeddings(vectors, scans.manifest.table)
+        directory = Path(out)
+        origin = fingerprint(encoder, scans, batch_size=batch_size)
+        _check_origin(directory, origin)
+        if not (directory / VECTORS).is_file():
+            shards = _write_shards(encoder, scans, directory, batch_size=batch_size, device=place, origin=origin)
+            write_samples(scans.manifest.table, directory)
+            _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))
+    shutil.rmtree(directory / SHARDS, ignore_errors=True)
+    return Embeddings(np.load(directory / VECTORS, mmap_mode="r"), scans.manifest.table)
+
+
+def encode_rows(encoder: Encoder, scans: ScanSet, rows: np.ndarray, *, batch_size: int) -> np.ndarray:
+    """Vectors of some scans with the encoder as it stands, where it stands; for a look during training.
+
+    Args:
+        encoder: computes on its device, with its `autocast`, in evaluation mode; its mode is put back.
+        scans: where the rows are.
+        rows: (n,) ints, rows of the manifest.
+        batch_size: scans per forward pass.
+
+    Returns:
+        (n, D) float32.
+
+    Raises:
+        UserError: a vector is not finite.
+    """
+    device = next(encoder.parameters()).device
+    with _prepared(encoder, device, encoder.autocast):
+        parts = [_encode(encoder, scans, rows[block], device) for block in _blocks(len(rows), batch_size, batch_size)]
+    return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
+
+
+@contextlib.contextmanager
+def _prepared(encoder: Encoder, device: torch.device, autocast: torch.dtype | None) -> Iterator[None]:
+    before = encoder.training, encoder.autocast
+    encoder.to(device).eval()
+    encoder.autocast = autocast
+    try:
+        yield
+    finally:
+        encoder.train(before[0])
+        encoder.autocast = before[1]
+
+
+def _blocks(n: int, size: int, batch_size: int) -> list[np.ndarray]:
+    """Rows 0..n-1 in blocks of about `size`, whole batches each, so that resuming never changes a batch."""
+    step = -(-size // batch_size) * batch_size
+    return [np.arange(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+@torch.inference_mode()
+def _encode(encoder: Encoder, scans: ScanSet, rows: np.ndarray, device: torch.device) -> np.ndarray:
+    vectors = encoder(scans.batch(rows).images.to(device)).cpu().numpy()
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        name = scans.manifest.table["sample_id"].iloc[int(rows[finite.argmin()])]
+        raise UserError(
+            f"the encoder gives NaN or infinity for {(~finite).sum()} scans, first {name}; "
+            "try precision=fp32, or pretrain again with a lower optim.lr"
+        )
+    return vectors
+
+
+def _write_shards(
+    encoder: Encoder, scans: ScanSet, directory: Path, *, batch_size: int, device: torch.device, origin: str
+) -> list[Path]:
+    blocks = _blocks(len(scans.manifest), _SHARD_SCANS, batch_size)
+    paths = [directory / SHARDS / f"{number:05d}.npy" for number in range(len(blocks))]
+    # A file carries its final name only once it is whole.
+    work = [
+        (path, block, rows + block[0])
+        for path, block in zip(paths, blocks, strict=True)
+        if not path.exists()
+        for rows in _blocks(len(block), batch_size, batch_size)
+    ]
+    done: list[np.ndarray] = []
+    for path, block, rows in progress(work, total=len(work), what="embedding batches"):
+        done.append(_encode(encoder, scans, rows, device))
+        if rows[-1] == block[-1]:
+            write_json(directory / ABOUT, {"fingerprint": origin})
+            with replacing(path) as temporary:
+                np.save(temporary, np.concatenate(done))
+            done.clear()
+    return paths
+
+
+def fingerprint(encoder: Encoder, scans: ScanSet, *, batch_size: int) -> str:
+    """Hash of all that the vectors follow from: weights, normalisation, precision, scans and their preparation."""
+    facts = [
+        encoder.name, encoder.model_args, encoder.mean, encoder.std, str(encoder.autocast), batch_size,
+        scans.manifest.fingerprint, scans.image_size, scans.channels, scans.resize,
+    ]  # fmt: skip
+    summary = hashlib.blake2b(json.dumps(facts, default=str).encode(), digest_size=16)
+    for key, value in encoder.timm.state_dict().items():
+        summary.update(key.encode())
+        summary.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return summary.hexdigest()
+
+
+def _check_origin(directory: Path, origin: str) -> None:
+    about = directory / ABOUT
+    if about.exists() and read_json(about).get("fingerprint") != origin:
+        raise UserError(
+            f"{directory} holds vectors of other scans, of another encoder or of other options; "
+            "add overwrite=true or choose another out="
+        )
+
+
+def _merge(shards: Iterable[Path], path: Path, shape: tuple[int, int]) -> None:
+    with replacing(path) as temporary:
+        merged = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        start = 0
+        for shard in shards:
+            block = np.load(shard, allow_pickle=False)
+            merged[start : start + len(block)] = block
+            start += len(block)
+        merged.flush()
+        del merged

@@ -1,0 +1,45 @@
+"""The `embed` stage: a checkpoint and scans -> a run directory with one vector per scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_robust.encoders.embeddings import embed
+from ssl_robust.encoders.resolve import open_encoder_and_scans
+from ssl_robust.run import Run, UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def embed_stage(config: DictConfig) -> Path:
+    """Write `embeddings.npy` and `samples.csv`.
+
+    Args:
+        config: composed from `configs/embed.yaml`.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        UserError: a mistake in the options or the data.
+    """
+    from omegaconf import OmegaConf
+
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    if config.batch_size < 1:
+        raise UserError(f"batch_size={config.batch_size} is not positive; give the scans per forward pass, e.g. 256")
+    with Run(config.out, stage="embed", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
+        encoder, scans = open_encoder_and_scans(config)
+        run.note(data_fingerprint=scans.manifest.fingerprint, n_scans=len(scans.manifest), unreadable=scans.unreadable)
+        emb = embed(
+            encoder,
+            scans,
+            batch_size=config.batch_size,
+            device=config.device,
+            precision=config.precision,
+            out=run.path,
+        )
+        print(f"{len(emb.vectors)} scans -> {emb.vectors.shape[1]} numbers each")
+    return run.path
