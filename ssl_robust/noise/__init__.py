@@ -1,0 +1,1 @@
+"""Label noise: made for experiments, estimated and described."""
