@@ -101,12 +101,12 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
 
 
 def _opened(array: Path, description: Path) -> Decoded | None:
-    if not (array.is_file() and description.is_file()):
+    try:
+        notes = read_json(description)
+        complete = array.stat().st_size == notes["bytes"]
+    except (UserError, OSError):  # none there, or cut short by a power failure
         return None
-    notes = read_json(description)
-    if array.stat().st_size != notes["bytes"]:
-        return None
-    return Decoded(np.load(array, mmap_mode="r", allow_pickle=False), notes["unreadable"])
+    return None if not complete else Decoded(np.load(array, mmap_mode="r", allow_pickle=False), notes["unreadable"])
 
 
 def _build(source: Source, n: int, geometry: Geometry, array: Path, description: Path) -> None:

@@ -139,7 +139,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     Raises:
         UserError: an option is unknown or missing, or the reader refuses the data.
     """
-    settings = plain(data)
+    settings = complete(data)
     reader = _reader(settings.pop("_target_", None))
     wanted = inspect.signature(reader).parameters
     known = {*wanted, *defaults("data", "_common")}
@@ -153,7 +153,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     return reader(**{name: settings[name] for name in wanted})
 
 
-def data_settings(name: str, **values: Any) -> dict[str, Any]:
+def data_settings(name: str, /, **values: Any) -> dict[str, Any]:
     """The packaged values of `data=<name>` with some replaced, for use without Hydra.
 
     Args:
@@ -165,13 +165,12 @@ def data_settings(name: str, **values: Any) -> dict[str, Any]:
     return {**common, **defaults("data", name), **values, "columns": columns}
 
 
-def plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration node as plain containers, interpolations resolved."""
+def complete(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A `data` node as plain containers, interpolations resolved; options that all readers share are filled in."""
     from omegaconf import DictConfig, OmegaConf
 
-    if isinstance(data, DictConfig):
-        return OmegaConf.to_container(data, resolve=True)  # type: ignore[return-value]
-    return dict(data)
+    values: Any = OmegaConf.to_container(data, resolve=True) if isinstance(data, DictConfig) else data
+    return {**defaults("data", "_common"), **values}
 
 
 def _reader(target: str | None) -> Callable[..., Manifest]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssl_robust.data.cache import Geometry, cache_directory, decoded
-from ssl_robust.data.manifest import Manifest, load_manifest, plain
+from ssl_robust.data.manifest import Manifest, complete, load_manifest
+from ssl_robust.data.splits import SPLITS
 from ssl_robust.records import Batch
 from ssl_robust.run import UserError
 
@@ -48,6 +50,10 @@ class ScanSet:
         """1 for grey, 3 for colour."""
         return self.pixels.shape[3]
 
+    @cached_property
+    def _codes(self) -> np.ndarray:
+        return self.manifest.codes()
+
     def batch(self, rows: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """Some scans as tensors.
 
@@ -61,7 +67,7 @@ class ScanSet:
         import torch
 
         rows = np.asarray(rows, dtype=np.int64)
-        codes = (self.manifest.codes() if labels is None else np.asarray(labels))[rows]
+        codes = (self._codes if labels is None else np.asarray(labels))[rows]
         images = torch.from_numpy(np.asarray(self.pixels[rows])).permute(0, 3, 1, 2)
         return Batch(images, torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(rows.copy()))
 
@@ -77,13 +83,15 @@ class ScanSet:
         rows = np.sort(np.asarray(rows, dtype=np.int64))
         if len(rows) == 0:
             raise ValueError("statistics of no scans; give at least one row")
-        scale = np.iinfo(self.pixels.dtype).max
-        total = np.zeros((2, self.channels))
+        top = int(np.iinfo(self.pixels.dtype).max)
+        counts = np.zeros((self.channels, top + 1), dtype=np.int64)
         for start in range(0, len(rows), _CHUNK):
-            values = self.pixels[rows[start : start + _CHUNK]].reshape(-1, self.channels) / scale
-            total += values.sum(axis=0), (values**2).sum(axis=0)
-        mean, square = total / (len(rows) * self.image_size**2)
-        return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 0)).tolist()
+            block = self.pixels[rows[start : start + _CHUNK]]
+            for channel in range(self.channels):
+                counts[channel] += np.bincount(block[..., channel].ravel(), minlength=top + 1)
+        shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(top + 1) / top
+        mean = shares @ values
+        return mean.tolist(), np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1)).tolist()
 
 
 def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channels: int | None = None) -> ScanSet:
@@ -97,7 +105,7 @@ def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channe
     Raises:
         UserError: an option has a wrong value, or more than `data.max_unreadable` of the scans cannot be read.
     """
-    settings = plain(data)
+    settings = complete(data)
     geometry = Geometry(
         _number(settings["image_size"], "image_size", "auto or a number of pixels, 8 to 4096", range(8, 4097))
         or image_size,
@@ -106,6 +114,8 @@ def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channe
     )
     if geometry.resize not in ("pad", "squash"):
         raise UserError(f"data.resize={geometry.resize} is not known; expected pad or squash")
+    if settings["split"] not in (*SPLITS, "all"):
+        raise UserError(f"data.split={settings['split']} does not exist; expected {', '.join(SPLITS)} or all")
     manifest = load_manifest(data)
     found = decoded(manifest.source, len(manifest), geometry, cache_directory(settings["cache_dir"]))
     ids = manifest.table["sample_id"]

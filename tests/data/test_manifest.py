@@ -1,0 +1,106 @@
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from ssl_robust.data.manifest import COLUMNS, build_manifest, data_settings, load_manifest
+from ssl_robust.data.sources import ArraySource
+from ssl_robust.run import UserError
+
+
+def built(classes=None, **columns):
+    columns = {"sample_id": ["a", "b", "c", "d"], **columns}
+    images = np.arange(4, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
+    return build_manifest(columns, ArraySource(images, "f"), classes=classes, where="here",
+                          fractions={"val": 0.1, "test": 0.2}, split_seed=0)  # fmt: skip
+
+
+def test_all_columns_are_there_as_texts():
+    manifest = built(label=[10, 2, None, ""], patient_id=["p", None, "q", "p"])
+    assert tuple(manifest.table) == COLUMNS
+    assert {str(dtype) for dtype in manifest.table.dtypes} == {"string"}
+    assert manifest.table["path"].tolist() == ["a", "b", "c", "d"]
+    assert manifest.classes == ("2", "10"), "numbers are sorted by value"
+    assert manifest.codes().tolist() == [1, 0, -1, -1]
+    assert manifest.codes("true_label").tolist() == [-1] * 4
+    groups = manifest.groups()
+    assert groups[0] == groups[3]
+    assert len(set(groups)) == 3
+    assert manifest.has_patients
+    assert not built().has_patients
+
+
+def test_codes_get_their_names():
+    manifest = built(classes=["nevus", "melanoma"], label=[1, 0, "melanoma", None])
+    assert manifest.table["label"].tolist()[:3] == ["melanoma", "nevus", "melanoma"]
+    assert manifest.codes().tolist() == [1, 0, 1, -1]
+    with pytest.raises(UserError, match=r"label '2' is not one of data.classes \(nevus, melanoma\)"):
+        built(classes=["nevus", "melanoma"], label=[2, 0, 1, 0])
+
+
+def test_rows_and_take():
+    manifest = built(split=["train", "val", "test", "train"], label=list("xyxy"))
+    assert manifest.rows("train").tolist() == [0, 3]
+    assert manifest.rows("test", "val").tolist() == [1, 2]
+    assert manifest.rows("all").tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match=r"unknown split 'tset'"):
+        manifest.rows("tset")
+    some = manifest.take(np.array([3, 1]))
+    assert some.table["sample_id"].tolist() == ["d", "b"]
+    assert some.table.index.tolist() == [0, 1]
+    assert [some.source.read(row)[0, 0] for row in (0, 1)] == [3, 1]
+    assert some.fingerprint != manifest.fingerprint
+
+
+def test_fingerprint_follows_ids_and_labels():
+    same = built(label=list("xyxy")).fingerprint
+    assert same == built(label=list("xyxy")).fingerprint
+    assert same != built(label=list("xyyy")).fingerprint
+    assert same != built(label=list("xyxy"), sample_id=list("abce")).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"sample_id": []}, "here holds no scans"),
+        ({"sample_id": ["a", "b", "a", "a"]}, "'a' occurs 3 times"),
+        ({"sample_id": ["a", "", "c", "d"]}, "row 2 has an empty sample_id"),
+        ({"split": ["train", "trian", "val", "val"]}, "row 2 has the split 'trian'"),
+        ({"split": ["train", None, "val", "val"]}, "row 2 has no split"),
+    ],
+)
+def test_wrong_tables_are_refused(columns, message):
+    with pytest.raises(UserError, match=message):
+        built(**columns)
+
+
+def test_load_from_a_config_node_or_a_dict(tmp_path):
+    np.savez(tmp_path / "a.npz", train_images=np.zeros((3, 8, 8), np.uint8))
+    settings = data_settings("npz", path=str(tmp_path / "a.npz"))
+    root = OmegaConf.create({"where": settings["path"], "data": {**settings, "path": "${where}"}})
+    OmegaConf.set_struct(root, True)
+    for data in (settings, root.data, {key: settings[key] for key in ("_target_", "path", "index", "task")}):
+        assert len(load_manifest(data)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"_target_": "os.system"}, "not a reader of ssl_robust"),
+        ({"_target_": "ssl_robust.encoders.embeddings.read_embeddings"}, "only `audit` takes it"),
+        ({"path": "???"}, "data.path is missing"),
+        ({"pth": "x"}, "data has no option pth, did you mean data.path"),
+        ({"path": "nowhere.npz"}, "data.path=nowhere.npz does not exist"),
+        ({"path": "."}, "is a folder; give a file"),
+    ],
+)
+def test_wrong_options_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        load_manifest({**data_settings("npz", path="x.npz"), **change})
+
+
+def test_only_the_named_columns_change():
+    columns = data_settings("csv", columns={"label": "dx"})["columns"]
+    assert columns["label"] == "dx"
+    assert columns["split"] is None
+    assert pd.isna(built().table["label"]).all()
