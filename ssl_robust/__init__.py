@@ -34,6 +34,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "audit":  # the room is callable, see its __init__.py
+        return import_module("ssl_robust.audit")
     return getattr(import_module("ssl_robust.run" if name == "UserError" else "ssl_robust.api"), name)
 
 

@@ -89,7 +89,8 @@ def test_another_way_of_resizing_is_said(configure, checkpoint, capsys):
     ("overrides", "message"),
     [(["checkpoint=null"], "checkpoint= is empty"), (["checkpoint=none", "encoder=resnet81"], "not a timm model"),
      (["checkpoint=none", "encoder_file=x"], "with checkpoint=imagenet only"),
-     (["checkpoint=nowhere"], "does not exist"), (["checkpoint=none", "batch_size=0"], "batch_size=0"), (["checkpoint=none", "device=tpu"], "device=tpu"),
+     (["checkpoint=nowhere"], "does not exist"), (["checkpoint=none", "batch_size=0"], "batch_size=0"),
+     (["checkpoint=none", "device=tpu"], "device=tpu"),
      (["checkpoint=none", "precision=half"], "precision=half")],
 )  # fmt: skip
 def test_a_mistake_leaves_nothing_behind(configure, tmp_path, overrides, message):
