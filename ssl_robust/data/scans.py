@@ -12,13 +12,15 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
+_PHOTOMETRIC = 262  # TIFF tag
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow
 
 
 def read_scan(path: Path) -> np.ndarray:
     """An image file -> (H, W) where it is grey, else (H, W, 3); uint16 where it stores more than 8 bits, else uint8.
 
-    Upright (EXIF orientation applied); palettes resolved; what is transparent becomes black.
+    Upright (EXIF orientation applied); palettes resolved; what is transparent becomes black; 16-bit colour comes as its
+    upper 8 bits (Pillow knows no more).
 
     Args:
         path: PNG, JPEG, TIFF, BMP or WebP.
@@ -34,7 +36,10 @@ def read_scan(path: Path) -> np.ndarray:
         if pages > 1 and image.format != "MPO":  # MPO: a camera's JPEG, with its preview as a second page
             raise ValueError(f"holds {pages} pages; save each as a file of its own")
         image.load()
-        return _pixels(ImageOps.exif_transpose(image))
+        pixels = _pixels(ImageOps.exif_transpose(image))
+        # Pillow turns "white is zero" round in 8-bit TIFFs, but not in those of 16 bits.
+        white_is_zero = image.format == "TIFF" and image.getexif().get(_PHOTOMETRIC) == 0
+        return 65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

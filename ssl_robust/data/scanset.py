@@ -18,7 +18,7 @@ from ssl_robust.run import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CHUNK = 512  # scans at a time where all are read
+_CHUNK = 1 << 22  # pixels at a time where all are read
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ class ScanSet:
             raise ValueError("statistics of no scans; give at least one row")
         top = int(np.iinfo(self.pixels.dtype).max)
         counts = np.zeros((self.channels, top + 1), dtype=np.int64)
-        for start in range(0, len(rows), _CHUNK):
-            block = self.pixels[rows[start : start + _CHUNK]]
+        step = max(1, _CHUNK // self.image_size**2)
+        for start in range(0, len(rows), step):
+            block = self.pixels[rows[start : start + step]]
             for channel in range(self.channels):
                 counts[channel] += np.bincount(block[..., channel].ravel(), minlength=top + 1)
         shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(top + 1) / top

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from ssl_robust.run import UserError
 
 SPLITS = ("train", "val", "test")
+_MANY = 2000  # patients; beyond, the greedy search for groups takes minutes, and chance balances their sizes well
 _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test"}  # fmt: skip
 
@@ -89,25 +91,43 @@ def _held_out_candidates(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _draw(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
     """(n,) bool: about `share` of the rows, whole patients, classes in proportion."""
+    patients, sizes = np.unique(groups, return_counts=True)
+    if share <= 0 or len(patients) < 2:
+        return np.zeros(len(labels), dtype=bool)
+    if len(patients) > _MANY or sizes.max() == 1:
+        whole = _folds_taken(StratifiedKFold, _main_labels(labels, groups), None, share, seed)
+        return np.isin(groups, patients[whole])
+    return _folds_taken(StratifiedGroupKFold, labels, groups, share, seed)
+
+
+def _folds_taken(
+    splitter: type[StratifiedKFold] | type[StratifiedGroupKFold],
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    share: float,
+    seed: int,
+) -> np.ndarray:
+    """(n,) bool: whether the row is in one of the first folds, as many as make up the share."""
     chosen = np.zeros(len(labels), dtype=bool)
-    n_groups = len(np.unique(groups))
-    if share <= 0 or n_groups < 2:
-        return chosen
-    ratio = Fraction(share).limit_denominator(20)
     most = int(np.unique(labels, return_counts=True)[1].max())
-    n_folds = min(ratio.denominator, n_groups, most)
+    n_folds = min(Fraction(share).limit_denominator(20).denominator, most)
+    n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
     if n_folds < 2:
         return chosen
-    n_taken = max(1, round(share * n_folds))
-    single = n_groups == len(groups)  # the greedy search over groups is slow, and needless without groups
-    splitter = StratifiedKFold if single else StratifiedGroupKFold
     folds = splitter(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for index, (_, fold) in enumerate(folds.split(labels, labels, groups=None if single else groups)):
-            if index < n_taken:
-                chosen[fold] = True
+        for _, fold in islice(folds.split(labels, labels, groups), max(1, round(share * n_folds))):
+            chosen[fold] = True
     return chosen
+
+
+def _main_labels(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The most frequent label of each patient, patients in ascending order."""
+    pairs, counts = np.unique(np.stack([groups, labels], axis=1), axis=0, return_counts=True)
+    order = np.lexsort((pairs[:, 1], counts, pairs[:, 0]))
+    last = np.flatnonzero(np.diff(pairs[order, 0], append=-1))  # a patient's most frequent label comes last
+    return pairs[order[last], 1]
 
 
 def _return_to_train(splits: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> None:

@@ -34,6 +34,11 @@ def test_full_scale_sixteen_bits_do_not_wrap_round():
     assert small[0, -1] > 63000
 
 
+def test_white_is_zero_is_turned_round_at_16_bits_too(tmp_path):
+    path = saved(Image.fromarray(RAMP), tmp_path / "x.tif", tiffinfo={262: 0})
+    assert (read_scan(path) == 65535 - RAMP).all()
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp"])
 @pytest.mark.parametrize("pixels", [COLOR, GREY], ids=["color", "grey"])
 def test_lossless_formats_come_back_as_stored(tmp_path, suffix, pixels):

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl_robust.data import splits as splits_module
 from ssl_robust.data.splits import assign_splits, named_splits
 from ssl_robust.run import UserError
 
@@ -17,11 +18,14 @@ def sets(draw):
     return [f"scan-{i}" for i in range(n)], labels, groups, draw(st.integers(0, 3))
 
 
-@given(sets())
-@settings(max_examples=60, deadline=None)
-def test_patients_stay_together_and_every_class_can_be_learned(case):
+@pytest.mark.parametrize("many", [3, 2000], ids=["many patients", "few patients"])
+@given(case=sets())
+@settings(max_examples=50, deadline=None)
+def test_patients_stay_together_and_every_class_can_be_learned(many, case):
     ids, labels, groups, seed = case
-    splits = assign_splits(ids, labels, groups, fractions=FRACTIONS, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits_module, "_MANY", many)
+        splits = assign_splits(ids, labels, groups, fractions=FRACTIONS, seed=seed)
     assert set(splits) <= {"train", "val", "test"}
     for group in np.unique(groups):
         assert len(set(splits[groups == group])) == 1
@@ -41,7 +45,9 @@ def test_the_order_of_the_scans_does_not_matter(case, random):
     assert (second == first[order]).all()
 
 
-def test_shares_and_proportions():
+@pytest.mark.parametrize("many", [10, 2000], ids=["many patients", "few patients"])
+def test_shares_and_proportions(monkeypatch, many):
+    monkeypatch.setattr(splits_module, "_MANY", many)
     labels = np.repeat([0, 1, 2], [700, 250, 50])
     groups = np.arange(1000) // 2
     splits = assign_splits([f"{i:04d}" for i in range(1000)], labels, groups, fractions=FRACTIONS, seed=0)
