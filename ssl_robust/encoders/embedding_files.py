@@ -24,7 +24,7 @@ _CHUNK = 65536  # rows looked at together
 
 def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
     """Write `samples.csv`, in the order given; columns of which nothing is known are left out."""
-    known = [name for name in COLUMNS if name == "sample_id" or (name in samples and samples[name].count() > 0)]
+    known = ["sample_id", *(name for name in COLUMNS[1:] if name in samples and samples[name].notna().to_numpy().any())]
     with replacing(Path(directory) / SAMPLES) as temporary:
         samples[known].to_csv(temporary, index=False)
 
@@ -100,9 +100,11 @@ def _complete(table: pd.DataFrame, where: Path, columns: Mapping[str, str | None
     if "sample_id" not in found:
         samples["sample_id"] = table.index.astype("string")
     ids = samples["sample_id"]
-    if ids.count() < len(ids):
-        raise UserError(f"{where}: line {int(ids.isna().to_numpy().argmax()) + 2} has no sample_id; fill it in")
-    if ids.duplicated().any():
-        raise UserError(f"{where}: the sample_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique")
+    empty_ids, repeated = ids.isna().to_numpy(), ids.duplicated().to_numpy()
+    if empty_ids.any():
+        raise UserError(f"{where}: line {int(empty_ids.argmax()) + 2} has no sample_id; fill it in")
+    if repeated.any():
+        name = ids.to_numpy()[repeated.argmax()]
+        raise UserError(f"{where}: the sample_id {name!r} occurs twice; ids must be unique")
     samples["path"] = samples["path"].fillna(ids)
     return samples.astype("string")
