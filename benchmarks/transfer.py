@@ -21,8 +21,8 @@ import numpy as np
 
 from ssl_robust import metrics, probes
 from ssl_robust.data.scanset import open_scans
-from ssl_robust.encoders.checkpoint import open_encoder_and_scans
 from ssl_robust.encoders.embeddings import embed
+from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.stage import finetune
 from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import read_json, write_json
