@@ -59,13 +59,14 @@ def classification(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, f
     predicted = probabilities.argmax(axis=1)
     present = np.unique(labels)
     recalls = class_recalls(labels, predicted, n_classes=probabilities.shape[1])
+    f1 = f1_score(labels, predicted, labels=present, average=None, zero_division=0.0)  # type: ignore[arg-type]
     one_against_rest = [
         roc_auc_score(labels == code, probabilities[:, code]) if len(present) > 1 else np.nan for code in present
     ]
     return {
         "balanced_accuracy": float(np.nanmean(recalls)),
         "accuracy": float(np.mean(predicted == labels)),
-        "macro_f1": float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        "macro_f1": float(np.mean(f1)),
         "worst_class_recall": float(np.nanmin(recalls)),
         "auroc": float(np.mean(one_against_rest)),
         "ece": calibration_error(labels, probabilities),

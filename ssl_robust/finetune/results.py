@@ -1,0 +1,59 @@
+"""What a finished fine-tuning run leaves to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_robust import metrics
+from ssl_robust.finetune.history import History
+from ssl_robust.run import write_json
+
+
+def write_results(out: Path, history: History, *, interval: Mapping[str, Any], seed: int) -> None:
+    """Write predictions.csv, dynamics.npz and metrics.json, and say the two numbers that count.
+
+    Args:
+        out: the run directory.
+        history: of all epochs.
+        interval: `level` and `n_resamples` of the interval around the best epoch's balanced accuracy.
+        seed: of that interval.
+    """
+    task, corruption = history.task, history.task.corruption
+    task.write_predictions(out / "predictions.csv", history.best_test)
+    history.write_dynamics(out / "dynamics.npz")
+    truth = task.truth[task.test]
+
+    def balanced_accuracy(labels: Any, predicted: Any) -> float:
+        recalls = metrics.class_recalls(labels, predicted, n_classes=task.n_classes)
+        return float(np.nanmean(recalls))
+
+    drawn = metrics.bootstrap_interval(
+        balanced_accuracy,
+        truth,
+        history.best_test.argmax(axis=1),
+        groups=task.manifest.groups()[task.test],
+        n_resamples=interval["n_resamples"],
+        level=interval["level"],
+        seed=seed,
+    )
+    noise = {
+        "kind": corruption.kind,
+        "rate": corruption.rate,
+        "realised_rate": corruption.realised_rate,
+        "transition": corruption.transition,
+    }
+    best = {**history.best(), "balanced_accuracy_interval": [drawn.low, drawn.high]}
+    counts = {
+        f"n_{split}": len(rows) for split, rows in (("train", task.train), ("val", task.val), ("test", task.test))
+    }
+    write_json(
+        out / "metrics.json",
+        {"best": best, "last": history.last(), "noise": noise, **counts, "classes": task.manifest.classes},
+    )
+    last = history.last()
+    print(f"Test balanced accuracy: best epoch {best['balanced_accuracy']:.3f}, "
+          f"mean of the last {last['n_epochs']} epochs {last['balanced_accuracy']:.3f}", flush=True)  # fmt: skip

@@ -1,0 +1,67 @@
+"""`ssl-robust finetune`: scans, labels and an encoder -> a classifier, and what label noise did to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from omegaconf import OmegaConf
+
+from ssl_robust.encoders.resolve import open_encoder_and_scans
+from ssl_robust.finetune.job import Job
+from ssl_robust.finetune.results import write_results
+from ssl_robust.finetune.task import make_task
+from ssl_robust.run import Run, UserError
+from ssl_robust.training.resuming import check_same
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def finetune(config: DictConfig) -> Path:
+    """Train a classifier on labels of which some may be wrong, and measure it on the test split.
+
+    Args:
+        config: composed from `configs/finetune.yaml`.
+
+    Returns:
+        The run directory: classifier.safetensors, classifier.json, labels.csv, predictions.csv, metrics.csv,
+        metrics.json, dynamics.npz, last.ckpt, run.json, config.yaml.
+
+    Raises:
+        UserError: an option does not fit, the labels cannot be learnt from, the run to be resumed was another one, or
+            the loss is no longer finite.
+    """
+    # Subnormal weights slow a CPU down several times, hours into a run.
+    torch.set_flush_denormal(True)
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    _check(settings)
+    encoder, scans = open_encoder_and_scans(config)
+    task = make_task(scans.manifest, settings["noise"], settings["seed"])
+    fingerprint = scans.manifest.fingerprint
+    if settings["resume"]:
+        check_same(settings, stage="finetune", fingerprint=fingerprint)
+    job = Job(settings, encoder, scans, task)
+    with Run(settings["out"], stage="finetune", config=settings, resume=settings["resume"],
+             overwrite=settings["overwrite"]) as run:  # fmt: skip
+        run.note(data_fingerprint=fingerprint, n_scans=len(scans), unreadable=scans.unreadable)
+        task.write_labels(run / "labels.csv")
+        job.fit(run.path, resume=run.resumed)
+        write_results(run.path, job.history, interval=settings["interval"], seed=settings["seed"])
+    return run.path
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Refuse what would fail late, before any scan is read."""
+    for name, least in {"max_epochs": 1, "batch_size": 2, "accumulate": 1}.items():
+        value = settings["trainer"][name]
+        if not isinstance(value, int) or value < least:
+            raise UserError(f"trainer.{name}={value} does not fit; expected a whole number, at least {least}")
+    if settings["freeze"] and settings["checkpoint"] == "none":
+        print("Note: freeze=true with checkpoint=none trains a linear layer on random features", flush=True)
+    if not (settings["resume"] or settings["overwrite"]):
+        Run(
+            settings["out"], stage="finetune", config=settings
+        )  # refuses an occupied directory before the scans are read

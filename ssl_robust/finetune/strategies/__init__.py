@@ -1,0 +1,1 @@
+"""One file per strategy, each with its YAML in `configs/strategy/`."""

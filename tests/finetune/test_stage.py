@@ -1,0 +1,141 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ssl_robust.data.scanset import open_scans
+from ssl_robust.finetune import job as job_module
+from ssl_robust.finetune.classifier import load_classifier
+from ssl_robust.finetune.stage import finetune
+from ssl_robust.finetune.strategies.cross_entropy import CrossEntropy
+from ssl_robust.run import UserError
+from ssl_robust.settings import choices
+
+NOISE = ["noise=symmetric", "noise.rate=0.3"]
+
+
+def read(out):
+    predictions = pd.read_csv(out / "predictions.csv")
+    return json.loads((out / "metrics.json").read_text()), pd.read_csv(out / "metrics.csv"), predictions
+
+
+def test_artefacts_agree_with_one_another(config):
+    settings = config(*NOISE)
+    out = finetune(settings)
+    values, curves, predictions = read(out)
+    labels = pd.read_csv(out / "labels.csv", dtype={"label": str, "given_label": str})
+    assert (labels["is_corrupted"] == (labels["label"] != labels["given_label"])).all()
+    assert not labels.loc[labels["split"] == "test", "is_corrupted"].any()
+    realised = labels.loc[labels["split"] != "test", "is_corrupted"].mean()
+    assert values["noise"]["realised_rate"] == pytest.approx(realised)
+    assert values["noise"] | {"transition": None, "realised_rate": None} == {
+        "kind": "symmetric", "rate": 0.3, "realised_rate": None, "transition": None}  # fmt: skip
+    best = curves.set_index("epoch").loc[values["best"]["epoch"]]
+    assert best["val_balanced_accuracy"] == curves["val_balanced_accuracy"].max()
+    assert best["test_balanced_accuracy"] == pytest.approx(values["best"]["balanced_accuracy"])
+    low, high = values["best"]["balanced_accuracy_interval"]
+    assert low <= values["best"]["balanced_accuracy"] <= high
+    assert values["last"]["ece"] == pytest.approx(curves["test_ece"].mean())
+    assert (predictions["predicted"] == predictions["label"]).mean() == pytest.approx(values["best"]["accuracy"])
+    np.testing.assert_allclose(predictions[["p_0", "p_1", "p_2"]].sum(axis=1), 1, atol=1e-5)
+    assert predictions["sample_id"].tolist() == labels.loc[labels["split"] == "test", "sample_id"].tolist()
+    dynamics = np.load(out / "dynamics.npz")
+    assert dynamics["loss"].shape == (2, 36)
+    assert str(out) not in (out / "classifier.json").read_text()
+
+
+@pytest.mark.parametrize("freeze", ["true", "false"])
+def test_saved_classifier_gives_the_predictions_of_the_best_epoch(config, freeze):
+    settings = config(f"freeze={freeze}")
+    out = finetune(settings)
+    _, _, predictions = read(out)
+    (model,), card = load_classifier(out)
+    assert card["classes"] == ["0", "1", "2"]
+    assert card["encoder"]["in_chans"] == 1
+    scans = open_scans(settings.data)
+    with torch.no_grad():
+        p = model(scans.batch(scans.manifest.rows("test")).images).softmax(dim=1)
+    np.testing.assert_allclose(p, predictions[["p_0", "p_1", "p_2"]], atol=2e-3)
+
+
+def test_it_learns(config):
+    out = finetune(config("freeze=true", "trainer.max_epochs=20", "optim.lr=0.05"))
+    assert read(out)[0]["best"]["balanced_accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("strategy", choices("strategy"))
+def test_killed_and_resumed_equals_uninterrupted_for_every_strategy(config, strategy, monkeypatch):
+    overrides = [f"strategy={strategy}", "trainer.max_epochs=3", *NOISE]
+    whole = finetune(config(*overrides, out="whole"))
+
+    class Killed(Exception):
+        pass
+
+    def killed(self, epoch, display, train=job_module.Loop.epoch):
+        if epoch == 2:
+            raise Killed
+        return train(self, epoch, display)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(job_module.Loop, "epoch", killed)
+        finetune(config(*overrides, out="parts"))
+    torch.rand(3)  # the state of torch's own generator must not matter
+    parts = finetune(config(*overrides, "resume=true", out="parts"))
+    ours, theirs = (torch.load(out / "last.ckpt", weights_only=True) for out in (whole, parts))
+    for key, value in ours["loop"]["models"][0].items():
+        assert torch.equal(value, theirs["loop"]["models"][0][key]), key
+    drop = ["seconds"]
+    pd.testing.assert_frame_equal(read(whole)[1].drop(columns=drop), read(parts)[1].drop(columns=drop))
+    assert read(whole)[0] == read(parts)[0]
+    assert (whole / "predictions.csv").read_bytes() == (parts / "predictions.csv").read_bytes()
+
+
+def test_resume_refuses_another_recipe(config):
+    finetune(config("trainer.max_epochs=1"))
+    with pytest.raises(UserError, match=r"noise\.rate"):
+        finetune(config("trainer.max_epochs=1", "resume=true", *NOISE))
+    with pytest.raises(UserError, match="already holds a finished finetune run"):
+        finetune(config("trainer.max_epochs=1"))
+
+
+def test_no_true_label_reaches_a_batch_or_the_strategy(config, monkeypatch):
+    """The given labels of the training split are all that a strategy ever sees."""
+    seen = {}
+    start, losses = CrossEntropy.start, CrossEntropy.losses
+
+    def spy_start(self, info):
+        seen["info"] = info.labels.numpy().copy()
+        start(self, info)
+
+    def spy_losses(self, models, batches, epoch):
+        batch = batches[0]["train"]
+        assert batch._fields == ("images", "labels", "indices")
+        assert batch.images.shape[:3] == (1, len(batch.labels), 1)
+        np.testing.assert_array_equal(batch.labels, seen["info"][batch.indices])
+        seen.setdefault("shown", []).extend(batch.indices.tolist())
+        return losses(self, models, batches, epoch)
+
+    monkeypatch.setattr(CrossEntropy, "start", spy_start)
+    monkeypatch.setattr(CrossEntropy, "losses", spy_losses)
+    out = finetune(config(*NOISE, "trainer.max_epochs=1"))
+    table = pd.read_csv(out / "labels.csv").query("split == 'train'")
+    assert table["is_corrupted"].any()
+    np.testing.assert_array_equal(seen["info"], table["given_label"])
+    assert sorted(seen["shown"]) == list(range(36))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.batch_size=1"], "trainer.batch_size=1"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+        (["noise=symmetric", "noise.rate=0.7"], "noise=symmetric: rate=0.7"),
+        (["crop.size=0"], "strategy, views or optim"),
+    ],
+)
+def test_an_option_that_does_not_fit_leaves_nothing_behind(config, tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message):
+        finetune(config(*overrides))
+    assert not (tmp_path / "run").exists()
