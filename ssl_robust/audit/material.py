@@ -1,0 +1,94 @@
+"""What an audit looks at: vectors, the table of samples, and their pixels where there are any."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ssl_robust.data.manifest import Manifest, build_manifest
+from ssl_robust.data.sources import ArraySource
+from ssl_robust.encoders.embedding_files import read_embeddings
+from ssl_robust.run import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Material:
+    """Row i of everything is the same sample.
+
+    Attributes:
+        vectors: (N, D) float32.
+        manifest: the samples.
+        pixels: (N, S, S, C) uint8 or uint16, None where only vectors are there.
+        unreadable: `{"sample_id", "reason"}` of the scans that were left out.
+    """
+
+    vectors: np.ndarray
+    manifest: Manifest
+    pixels: np.ndarray | None
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_material(config: DictConfig) -> Material:
+    """The vectors that `data=embeddings` names, or those that `checkpoint` makes of the scans in `data`.
+
+    Ready vectors never import torch.
+
+    Args:
+        config: composed from `configs/audit.yaml`.
+
+    Raises:
+        UserError: the data cannot be read, or checkpoint and data do not fit each other.
+    """
+    if str(config.data._target_).endswith(".read_embeddings"):
+        if config.checkpoint is not None:
+            raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
+        return _of_vectors(config)
+    if config.checkpoint is None:
+        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
+    from ssl_robust.encoders.embeddings import embed
+    from ssl_robust.encoders.resolve import open_encoder_and_scans
+
+    encoder, scans = open_encoder_and_scans(config)
+    check_labels(scans.manifest)
+    emb = embed(encoder, scans, batch_size=config.batch_size, device=config.device, precision=config.precision)
+    return Material(emb.vectors, scans.manifest, scans.pixels, scans.unreadable)
+
+
+def check_labels(manifest: Manifest) -> None:
+    """Say what is wrong with the labels before anything is computed.
+
+    Raises:
+        UserError: there are no labels, or those of one class only.
+    """
+    codes = manifest.codes()
+    known = np.unique(codes[codes >= 0])
+    if len(known) == 0:
+        raise UserError(
+            f"none of the {len(manifest)} samples has a label, so there is nothing to audit; "
+            "name the column that holds it with data.columns.label=…, or put the scans into one folder a class"
+        )
+    if len(known) == 1:
+        raise UserError(
+            f"all {(codes >= 0).sum()} labels are of one class ({manifest.classes[known[0]]}); "
+            "an audit compares classes, give samples of at least two"
+        )
+
+
+def _of_vectors(config: DictConfig) -> Material:
+    emb = read_embeddings(config.data.path, config.data.labels, columns=config.data.columns)
+    # Samples of no known split count as training samples, so that noise reaches them.
+    samples = emb.samples.assign(split=emb.samples["split"].fillna("train"))
+    content = hashlib.blake2b(np.ascontiguousarray(emb.vectors), digest_size=16).hexdigest()
+    source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), content)
+    where = str(config.data.labels or config.data.path)
+    manifest = build_manifest(
+        {name: samples[name] for name in samples}, source, classes=None, fractions={}, split_seed=0, where=where
+    )
+    check_labels(manifest)
+    return Material(emb.vectors, manifest, None)

@@ -1,0 +1,100 @@
+"""The vote of the nearest neighbours on a label."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssl_robust.records import Neighbors
+
+
+def knn_score(
+    neighbors: Neighbors,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    n_classes: int,
+    temperature: float,
+) -> np.ndarray:
+    """1 - the share of the neighbours' votes that the given label gets.
+
+    Args:
+        neighbors: of the N labelled samples among themselves.
+        labels: (N,) ints in [0, n_classes), as given (perhaps wrong).
+        groups: (N,) ints, those that the neighbours were searched with.
+        n_classes: K.
+        temperature: see `vote_shares`.
+
+    Returns:
+        (N,) float in [0, 1], higher = more likely mislabelled; 0 for a sample without neighbours, against which
+        nothing speaks.
+
+    Raises:
+        ValueError: lengths differ (the message states both).
+    """
+    shares = vote_shares(neighbors, labels, groups, n_classes=n_classes, temperature=temperature)
+    return 1 - shares[np.arange(len(labels)), labels]
+
+
+def vote_shares(
+    neighbors: Neighbors,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    n_classes: int,
+    temperature: float,
+) -> np.ndarray:
+    """The share of the neighbours' votes for each class, a vote weighing exp(cosine similarity / temperature).
+
+    Weights as in Wu et al. 2018, arXiv 1805.01978, section 3.4. Our own: the share of the given label is taken of as
+    many nearest voters as carry that label at all, so that a class with fewer members than voters is not wrong by
+    arithmetic. A class with one member keeps share 0: nobody else vouches for it.
+
+    Args:
+        neighbors: of the N labelled samples among themselves.
+        labels: (N,) ints in [0, n_classes).
+        groups: (N,) ints, those that the neighbours were searched with; every sample its own where None.
+        n_classes: K.
+        temperature: above zero; smaller = the nearest decide.
+
+    Returns:
+        (N, K) float in [0, 1] with six decimals. A sample without neighbours has 1 for its own label, 0 elsewhere.
+
+    Raises:
+        ValueError: lengths differ (the message states both).
+    """
+    n, k = neighbors.indices.shape
+    if len(labels) != n:
+        raise ValueError(f"there are {n} samples with neighbours and {len(labels)} labels; expected one each")
+    rows = np.arange(n)
+    # Relative to the nearest, so that a small temperature does not overflow; -inf (no neighbour) weighs nothing.
+    nearest = np.where(np.isneginf(neighbors.similarities[:, :1]), 0, neighbors.similarities[:, :1])
+    weights = np.exp((neighbors.similarities - nearest).astype(np.float64) / temperature)
+    votes = np.zeros((n, n_classes))
+    np.add.at(votes, (rows[:, None], labels[neighbors.indices]), weights)
+    cumulative = np.cumsum(weights, axis=1)
+    most = np.clip(_possible_voters(labels, groups), 1, k)  # a lone member is judged by its nearest voter
+    own = votes[rows, labels] / np.maximum(cumulative[rows, most - 1], np.finfo(float).tiny)
+    shares = votes / np.maximum(cumulative[:, -1:], np.finfo(float).tiny)
+    shares[rows, labels] = np.where(cumulative[:, -1] > 0, np.minimum(own, 1), 1)
+    return shares.round(6)
+
+
+def suggest(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The class with the largest share of the votes; ties go to the given label, then to the lower class.
+
+    Args:
+        shares: (N, K) from `vote_shares`.
+        labels: (N,) ints in [0, K).
+
+    Returns:
+        (N,) ints in [0, K).
+    """
+    largest = shares.max(axis=1)
+    return np.where(shares[np.arange(len(labels)), labels] >= largest, labels, shares.argmax(axis=1))
+
+
+def _possible_voters(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(N,) how many samples outside the own group carry the same label."""
+    groups = np.arange(len(labels)) if groups is None else groups
+    _, pair, together = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True, return_counts=True)
+    return np.bincount(labels)[labels] - together[pair.reshape(-1)]

@@ -1,0 +1,118 @@
+"""The `audit` stage: vectors and labels -> the labels in the order in which an expert should look at them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ssl_robust.audit.material import Material, read_material
+from ssl_robust.audit.summary import summarize
+from ssl_robust.audit.suspects import write_suspects
+from ssl_robust.audit.table import audit_table
+from ssl_robust.noise.corruption import Corruption, noise_labels
+from ssl_robust.run import Run, UserError, replacing, write_json
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises a formula
+
+
+def audit(config: DictConfig) -> Path:
+    """Write audit.csv, audit.json and what the report shows.
+
+    Args:
+        config: composed from `configs/audit.yaml`.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        UserError: a mistake in the options or the data.
+    """
+    from omegaconf import OmegaConf
+
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    _check(settings)
+    started = time.monotonic()
+    with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
+        material = read_material(config)
+        manifest = material.manifest
+        run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
+        corruption = noise_labels(manifest, settings["noise"], config.seed)
+        table = _ranked(material, corruption, settings)
+        _write_csv(run / "audit.csv", table)
+        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects)
+        summary = summarize(
+            table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
+        )
+        noise = None
+        if corruption.kind != "none":
+            noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
+        method = {
+            "neighbors": "exact (FAISS flat, cosine)",
+            **{name: settings["neighbors"][name] for name in ("k", "center", "temperature")},
+            "groups_used": manifest.has_patients,
+            "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
+            "checkpoint": None if config.checkpoint is None else Path(config.checkpoint).name,
+        }
+        seconds = round(time.monotonic() - started, 2)
+        write_json(run / "audit.json", {**summary, **method, "noise": noise, "seconds": seconds})
+        print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
+    return run.path
+
+
+def _check(settings: dict[str, Any]) -> None:
+    for name, value in (("neighbors.k", settings["neighbors"]["k"]),
+                        ("neighbors.temperature", settings["neighbors"]["temperature"]),
+                        ("batch_size", settings["batch_size"])):  # fmt: skip
+        if value <= 0:
+            raise UserError(f"{name}={value} is not positive; give a number above zero")
+    for name in ("n_suspects", "n_neighbors"):
+        if settings[name] < 0:
+            raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
+
+
+def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]) -> pd.DataFrame:
+    """The audit table with `path`, and `is_wrong` where the truth of any label is known."""
+    manifest = material.manifest
+    given, classes = corruption.labels, list(manifest.classes)
+    values = {name: settings["neighbors"][name] for name in ("k", "center", "temperature")}
+    try:
+        table = audit_table(
+            material.vectors,
+            pd.Categorical.from_codes(given, classes),
+            groups=manifest.groups(),
+            ids=manifest.table["sample_id"],
+            n_neighbors=settings["n_neighbors"],
+            **values,
+        )
+    except ValueError as error:
+        raise UserError(f"the audit cannot be made: {error}") from None
+    table = table.astype({"label": "string", "suggested_label": "string"})
+    table.insert(1, "path", manifest.table["path"])
+    truth = manifest.codes("true_label")
+    if corruption.kind != "none":
+        truth = np.where(truth >= 0, truth, manifest.codes())
+    known = (truth >= 0) & (given >= 0)
+    if known.any():
+        table["is_wrong"] = pd.array(given != truth, dtype="boolean")
+        table.loc[~known, "is_wrong"] = pd.NA
+    return table
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write the table; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    safe = table.copy()
+    for name in ("sample_id", "path", "label", "suggested_label"):
+        texts = safe[name].astype("string")
+        safe[name] = texts.mask(texts.str.startswith(_FORMULA).fillna(False), "'" + texts)
+    lists = [json.dumps(each, ensure_ascii=False) if isinstance(each, list) else None for each in safe["neighbors"]]
+    safe["neighbors"] = pd.Series(lists, dtype="string")
+    with replacing(path) as temporary:
+        safe.to_csv(temporary, index=False)
