@@ -1,0 +1,68 @@
+"""The page of a pretraining: is the loss falling, are the features good, have they collapsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_robust.report.artefacts import read_metrics
+from ssl_robust.report.plots import Curve, plot
+from ssl_robust.run import read_json
+
+_PLOTS = {
+    "loss": "Loss (lower is better within one method)",
+    "knn_balanced_accuracy": "kNN balanced accuracy on validation scans",
+    "effective_rank": "Effective rank of the features",
+    "feature_spread": "Feature spread (0 = collapsed, 1 = isotropic)",
+}
+
+
+def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """Values for `pretrain.html`.
+
+    Args:
+        directory: the run directory.
+        run: its run.json.
+
+    Raises:
+        FileNotFoundError: an artefact is missing.
+    """
+    metrics = read_metrics(directory / "metrics.csv")
+    card = read_json(directory / "encoder.json") if (directory / "encoder.json").exists() else {}
+    return {
+        "card": card,
+        "plots": [
+            plot([_curve(metrics, name)], x="epoch", title=title)
+            for name, title in _PLOTS.items()
+            if name in metrics and np.isfinite(metrics[name]).any()
+        ],
+        "knn": ends(metrics, "knn_balanced_accuracy"),
+        "rank": ends(metrics, "effective_rank"),
+        "loss": ends(metrics, "loss"),
+        "collapsed": bool(ends(metrics, "collapsed")[1] or 0),
+    }
+
+
+def ends(metrics: dict[str, np.ndarray], name: str) -> tuple[float | None, float | None]:
+    """First and last finite value of a column, None where there is none."""
+    values = metrics.get(name, np.empty(0))
+    values = values[np.isfinite(values)]
+    return (float(values[0]), float(values[-1])) if len(values) else (None, None)
+
+
+def _curve(metrics: dict[str, np.ndarray], name: str) -> Curve:
+    return Curve("", metrics["epoch"], metrics[name])
+
+
+def knn_curves(metrics: dict[str, np.ndarray]) -> list[Curve]:
+    """kNN accuracy over the epochs, and the random encoder's (epoch 0) as a dashed line; empty where not measured."""
+    start, _ = ends(metrics, "knn_balanced_accuracy")
+    if start is None:
+        return []
+    epochs = metrics["epoch"]
+    return [
+        Curve("pretrained encoder", epochs, metrics["knn_balanced_accuracy"], color=1),
+        Curve("random encoder", epochs, np.full(len(epochs), start), color=3, dashed=True),
+    ]
