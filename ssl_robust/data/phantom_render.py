@@ -1,6 +1,6 @@
 """Draw phantoms: many scans at once, each from its own random stream, so that any subset comes out the same.
 
-A phantom is a tissue (ridges of filtered noise: a net, or fibres) with several lesions (full discs, rings, stars) on
+A phantom is a tissue (fibres or nodules, both filtered noise) with several lesions (discs, rings, stars) on
 it, stained and photographed. What tells the classes apart is shape and texture. What does not: tissue and lesions have
 the same amount of stain in every class, so colours and brightness say next to nothing; orientation, position, number,
 size, stain, light and noise are drawn without regard to the class.
@@ -9,21 +9,28 @@ size, stain, light and noise are drawn without regard to the class.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
-TISSUES = ("reticular", "fibrous")
+TISSUES = ("fibrous", "nodular")
 LESIONS = ("round", "ring", "spiculated")
 CLASSES = tuple(f"{tissue}-{lesion}" for tissue in TISSUES for lesion in LESIONS)
 
-_MAX_LESIONS = 5
-_GRID = 3  # lesions stand in different cells of a 3 x 3 grid, jittered, so that they hardly overlap
-_RADIUS = 0.115  # of a full disc, as a share of the side
+_MAX_LESIONS = 12
+_GRID = 4  # lesions stand in different cells of a 4 x 4 grid, jittered, so that they hardly overlap
+_RADIUS = 0.075  # of a full disc, as a share of the side
 _HOLE = 0.62  # inner over outer radius of a ring
 _SPIKES = 0.42  # amplitude of a star's outline
 # Absorbance of the two stains in red, green and blue (H&E as in Ruifrok and Johnston 2001), and their mean for grey.
 _TISSUE_STAIN = np.array([0.07, 0.99, 0.11])
 _LESION_STAIN = np.array([0.65, 0.70, 0.29])
+# Values z of a normal variable, and the values of |z| with the same cumulative probability.
+_NORMAL = NormalDist()
+_HALF_NORMAL = (
+    np.linspace(-4, 4, 401),
+    np.array([_NORMAL.inv_cdf((1 + _NORMAL.cdf(z)) / 2) for z in np.linspace(-4, 4, 401)]),
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,10 @@ def _frequencies(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tissue(plan: Plan, rows: np.ndarray, draws: _Draws) -> np.ndarray:
-    """(n, S, S) in [0, 1]: ridges at the zero lines of band-passed noise, elongated where the tissue is fibrous."""
+    """(n, S, S) in [0, 1]: fibres along the zero lines of elongated noise, or nodules in the hollows of round noise."""
     vertical, horizontal = _frequencies(plan.size)
-    fibrous = plan.labels[rows] // len(LESIONS) == TISSUES.index("fibrous")
-    stretch = np.where(fibrous, 3.2 - 1.6 * plan.difficulty, 1.0)[:, None, None]
+    fibrous = (plan.labels[rows] // len(LESIONS) == TISSUES.index("fibrous"))[:, None, None]
+    stretch = np.where(fibrous, np.float32(3 - 1.5 * plan.difficulty), np.float32(1))
     angle = draws.uniform(1, 1, high=np.pi)
     along = np.cos(angle) * horizontal + np.sin(angle) * vertical
     across = np.cos(angle) * vertical - np.sin(angle) * horizontal
@@ -105,15 +112,17 @@ def _tissue(plan: Plan, rows: np.ndarray, draws: _Draws) -> np.ndarray:
     pitch = 5.5 * np.exp(0.18 * draws.patient[:, 0, None, None] + 0.08 * draws.normal(1, 1))
     band = np.exp(-0.5 * ((radius - pitch) / (0.35 * pitch)) ** 2)
     field = _filtered(draws.normal(plan.size, plan.size), band)
-    return np.exp(-np.abs(field) / 0.45)
+    # |z| of normal noise z, or the quantile that gives the noise itself the distribution of |z|: equal histograms.
+    depth = np.where(fibrous, np.abs(field), np.interp(field, *_HALF_NORMAL))
+    return np.exp(-depth / 0.45).astype(np.float32)
 
 
 def _lesions(plan: Plan, rows: np.ndarray, draws: _Draws) -> np.ndarray:
-    """(n, S, S) in [0, 1]: the union of a scan's three to five lesions; the same area in all classes."""
+    """(n, S, S) in [0, 1]: the union of a scan's lesions; the same area in all classes."""
     cells = np.argsort(draws.uniform(_GRID**2), axis=1)[:, :_MAX_LESIONS]
     corner = np.stack([cells % _GRID, cells // _GRID], axis=-1).astype(np.float32)
-    middle = (corner + draws.uniform(_MAX_LESIONS, 2, low=0.3, high=0.7)) / _GRID
-    present = np.arange(_MAX_LESIONS) < 3 + np.floor(draws.uniform(1, high=_MAX_LESIONS - 2))
+    middle = (corner + draws.uniform(_MAX_LESIONS, 2, low=0.35, high=0.65)) / _GRID
+    present = np.arange(_MAX_LESIONS) < 7 + np.floor(draws.uniform(1, high=_MAX_LESIONS - 6))
     radius = _RADIUS * np.exp(0.10 * draws.patient[:, 1, None] + 0.15 * draws.normal(_MAX_LESIONS))
     phases = draws.uniform(_MAX_LESIONS, 3, high=2 * np.pi)
     spikes = 6 + np.floor(draws.uniform(_MAX_LESIONS, high=3))
