@@ -39,7 +39,9 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         Curve("test, true labels", metrics["epoch"], metrics["test_balanced_accuracy"], color=1),
         Curve("validation, labels as given", metrics["epoch"], metrics["val_balanced_accuracy"], color=3, dashed=True),
     ]
-    plots = [plot([c for c in accuracy if np.isfinite(c.y).any()], x="epoch", title="Balanced accuracy")]
+    plots = [
+        plot([c for c in accuracy if np.isfinite(c.y).any()], x="epoch", title="Balanced accuracy", y_range=(0, 1))
+    ]
     if np.isfinite(metrics["memorised"]).any():
         curves = [
             Curve("learned by heart", metrics["epoch"], metrics["memorised"], color=2),

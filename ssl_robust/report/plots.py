@@ -34,7 +34,6 @@ class Curve:
         y: (N,) values.
         color: 1, 2 or 3.
         dashed: a reference rather than a measurement.
-        band: (N,) values below and above that are shaded, or None.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Curve:
     y: Sequence[float] | np.ndarray
     color: int = 1
     dashed: bool = False
-    band: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def plot(
@@ -58,9 +56,9 @@ def plot(
         y_range: lowest and highest value, by the data where None.
     """
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.2, 3.1), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.1), layout="constrained", facecolor="none")
         canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
+        axes = figure.add_subplot(facecolor="none")
         for curve in curves:
             _draw(axes, curve)
         axes.set_title(title, loc="left", color=_INK, fontsize=11)
@@ -94,9 +92,6 @@ def _draw(axes, curve: Curve) -> None:
     x, y = np.asarray(curve.x, dtype=float), np.asarray(curve.y, dtype=float)
     shown = np.isfinite(y)
     color = _SERIES[curve.color - 1]
-    if curve.band is not None:
-        low, high = (np.asarray(bound, dtype=float)[shown] for bound in curve.band)
-        axes.fill_between(x[shown], low, high, color=color, alpha=0.15, linewidth=0)
     marker = "o" if shown.sum() <= 12 and not curve.dashed else ""
     axes.plot(x[shown], y[shown], color=color, linewidth=2, marker=marker, markersize=5,
               linestyle=(0, (4, 3)) if curve.dashed else "-", label=curve.name or "_nolegend_")  # fmt: skip

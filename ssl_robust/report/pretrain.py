@@ -34,7 +34,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     return {
         "card": card,
         "plots": [
-            plot([_curve(metrics, name)], x="epoch", title=title)
+            plot(_curves(metrics, name), x="epoch", title=title)
             for name, title in _PLOTS.items()
             if name in metrics and np.isfinite(metrics[name]).any()
         ],
@@ -52,8 +52,10 @@ def ends(metrics: dict[str, np.ndarray], name: str) -> tuple[float | None, float
     return (float(values[0]), float(values[-1])) if len(values) else (None, None)
 
 
-def _curve(metrics: dict[str, np.ndarray], name: str) -> Curve:
-    return Curve("", metrics["epoch"], metrics[name])
+def _curves(metrics: dict[str, np.ndarray], name: str) -> list[Curve]:
+    if name == "knn_balanced_accuracy":
+        return knn_curves(metrics)
+    return [Curve("", metrics["epoch"], metrics[name])]
 
 
 def knn_curves(metrics: dict[str, np.ndarray]) -> list[Curve]:
