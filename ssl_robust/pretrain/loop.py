@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
@@ -22,13 +20,24 @@ from torch import Tensor
 from ssl_robust.data.batches import Batches
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.encoder import Encoder
-from ssl_robust.pretrain.display import Display
 from ssl_robust.pretrain.method import Method
 from ssl_robust.pretrain.monitor import Monitor, is_due
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Batch, Progress
 from ssl_robust.run import UserError, append_row, replacing
+from ssl_robust.training.display import Display
+from ssl_robust.training.optimizers import mixed_seed
+from ssl_robust.training.resuming import forget_rows
 
+# Column of metrics.csv -> what the line of an epoch shows of it.
+_SHOWN = {
+    "loss": "loss {:.4f}",
+    "lr": "lr {:.2g}",
+    "images_per_second": "{:.0f} images/s",
+    "knn_balanced_accuracy": "kNN {:.3f}",
+    "effective_rank": "rank {:.1f}",
+    "feature_spread": "spread {:.2f}",
+}
 _CHECK_EVERY = 50  # steps between two looks at whether the loss is finite: each look waits for the device
 
 
@@ -94,9 +103,15 @@ class Loop:
             UserError: the loss is no longer finite.
         """
         first = self._restore(out) if resume else 0
-        _forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
+        forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
         scans_per_epoch = len(self.batches) * self.batches.batch_size
-        display = Display(first_epoch=first, n_epochs=self.n_epochs, scans_per_epoch=scans_per_epoch, enabled=self.show)
+        display = Display(
+            first_epoch=first,
+            n_epochs=self.n_epochs,
+            scans_per_epoch=scans_per_epoch,
+            shown=_SHOWN,
+            enabled=self.show,
+        )
         try:
             if not (out / "metrics.csv").exists():
                 self._record(out, display, {"epoch": 0, "step": 0})
@@ -135,7 +150,7 @@ class Loop:
 
     def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
         """The loss of one batch; `number` counts the batches of the whole run."""
-        seed = _seed(self.seed, number, self.fabric.global_rank)
+        seed = mixed_seed(self.seed, number, self.fabric.global_rank)
         torch.manual_seed(seed)
         self.generator.manual_seed(seed)
         images = batch.images.to(self.fabric.device, non_blocking=True)
@@ -189,21 +204,3 @@ class Loop:
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
         return state["epoch"]
-
-
-def _seed(seed: int, number: int, rank: int) -> int:
-    """A well-mixed 63-bit seed of one batch on one process."""
-    return int(np.random.SeedSequence([seed, number, rank]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _forget_rows(path: Path, *, after: int) -> None:
-    """Drop the rows of epochs that the checkpoint does not hold: they are about to be done again."""
-    if not path.exists():
-        return
-    rows = pd.read_csv(path)
-    kept = rows[rows["epoch"] <= after]
-    if len(kept) == 0:
-        path.unlink()
-    elif len(kept) < len(rows):
-        with replacing(path) as temporary:
-            kept.to_csv(temporary, index=False)

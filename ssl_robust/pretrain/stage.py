@@ -18,14 +18,11 @@ from ssl_robust.encoders.encoder import Encoder, create_encoder, pick_device, pi
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
-from ssl_robust.run import Run, UserError, read_run
+from ssl_robust.run import Run, UserError
+from ssl_robust.training.resuming import check_same
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-# What may differ between a run and its continuation: where things are and how they are shown.
-_FREE = {"out", "resume", "overwrite", "data_licence", "trainer.device", "trainer.progress",
-         "data.path", "data.root", "data.index", "data.cache_dir"}  # fmt: skip
 
 
 def pretrain(config: DictConfig) -> Path:
@@ -41,7 +38,7 @@ def pretrain(config: DictConfig) -> Path:
         UserError: an option does not fit, there are too few scans, the run to be resumed was another one, or the
             loss is no longer finite.
     """
-    # Subnormal weights slow a CPU down several times, hours into a run. Before the first worker thread inherits it not.
+    # Subnormal weights slow a CPU down several times, hours into a run; worker threads inherit this when they start.
     torch.set_flush_denormal(True)
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
@@ -52,7 +49,7 @@ def pretrain(config: DictConfig) -> Path:
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
              "batch_size": batch_size}  # fmt: skip
     if settings["resume"]:
-        _check_same(settings, facts["data_fingerprint"])
+        check_same(settings, stage="pretrain", fingerprint=facts["data_fingerprint"])
     with Run(settings["out"], stage="pretrain", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(**facts)
@@ -129,30 +126,3 @@ def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
     return loop, encoder
-
-
-def _check_same(settings: Mapping[str, Any], fingerprint: str) -> None:
-    """A run can only be continued with what it was started with."""
-    out = Path(settings["out"])
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    before = read_run(out, stage="pretrain")
-    old, new = _flat(before["config"]), _flat(settings)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    if changed:
-        name = changed[0]
-        more = f" (also {', '.join(changed[1:])})" if len(changed) > 1 else ""
-        raise UserError(
-            f"cannot resume {out}: {name} was {old.get(name)} and is now {new.get(name)}{more}; "
-            "resume with the first run's options, or choose another out="
-        )
-    if before.get("data_fingerprint", fingerprint) != fingerprint:
-        raise UserError(f"cannot resume {out}: the scans or their labels have changed; choose another out=")
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `trainer.max_epochs`: value, without those that may differ."""
-    if not isinstance(values, Mapping) or not values:
-        return {} if prefix in _FREE else {prefix: values}
-    parts = (_flat(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in values.items())
-    return {name: value for part in parts for name, value in part.items()}
