@@ -84,9 +84,9 @@ def test_a_patient_does_not_vouch_for_its_own_label():
 def test_unknown_patients_are_groups_of_their_own(planted):
     vectors, labels, _, _ = planted
     groups = pd.Series([None, np.nan, pd.NA] * 100)
-    assert audit_table(vectors, labels, groups=groups)["score"].tolist() == audit_table(vectors, labels)[
-        "score"
-    ].tolist()
+    assert (
+        audit_table(vectors, labels, groups=groups)["score"].tolist() == audit_table(vectors, labels)["score"].tolist()
+    )
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, -1])
