@@ -33,8 +33,8 @@ def write_data(folder: Path, n: int, dim: int, n_classes: int, group_size: int) 
 
 def measure(folder: Path) -> tuple[float, float]:
     """Seconds and peak MiB of the process."""
-    command = [sys.executable, "-m", "ssl_robust.cli", "audit", "data=embeddings",
-               f"data.path={folder}/vectors.npy", f"data.labels={folder}/labels.csv", f"out={folder}/audit"]  # fmt: skip
+    data = ["data=embeddings", f"data.path={folder}/vectors.npy", f"data.labels={folder}/labels.csv"]
+    command = [sys.executable, "-m", "ssl_robust.cli", "audit", *data, f"out={folder}/audit"]
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
