@@ -55,13 +55,21 @@ def finetune(config: DictConfig) -> Path:
 
 def _check(settings: Mapping[str, Any]) -> None:
     """Refuse what would fail late, before any scan is read."""
-    for name, least in {"max_epochs": 1, "batch_size": 2, "accumulate": 1}.items():
-        value = settings["trainer"][name]
-        if not isinstance(value, int) or value < least:
-            raise UserError(f"trainer.{name}={value} does not fit; expected a whole number, at least {least}")
+    # Fewer than four scans a batch can leave one alone at the end of an epoch, which batch normalisation cannot take.
+    whole_numbers = {
+        "trainer.max_epochs": 1,
+        "trainer.batch_size": 4,
+        "trainer.accumulate": 1,
+        "interval.n_resamples": 1,
+    }
+    for name, least in whole_numbers.items():
+        value = settings[name.split(".")[0]][name.split(".")[1]]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name}={value} does not fit; expected a whole number, at least {least}")
+    if not 0 < settings["interval"]["level"] < 1:
+        raise UserError(f"interval.level={settings['interval']['level']} does not fit; expected a share, e.g. 0.95")
     if settings["freeze"] and settings["checkpoint"] == "none":
         print("Note: freeze=true with checkpoint=none trains a linear layer on random features", flush=True)
     if not (settings["resume"] or settings["overwrite"]):
-        Run(
-            settings["out"], stage="finetune", config=settings
-        )  # refuses an occupied directory before the scans are read
+        # Refuses an occupied directory before the scans are read, which may take long.
+        Run(settings["out"], stage="finetune", config=settings)

@@ -131,6 +131,7 @@ def test_no_true_label_reaches_a_batch_or_the_strategy(config, monkeypatch):
     [
         (["trainer.batch_size=1"], "trainer.batch_size=1"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+        (["interval.level=95"], "interval.level=95"),
         (["noise=symmetric", "noise.rate=0.7"], "noise=symmetric: rate=0.7"),
         (["crop.size=0"], "strategy, views or optim"),
     ],
