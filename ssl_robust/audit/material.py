@@ -84,11 +84,10 @@ def _of_vectors(config: DictConfig) -> Material:
     emb = read_embeddings(config.data.path, config.data.labels, columns=config.data.columns)
     # Samples of no known split count as training samples, so that noise reaches them.
     samples = emb.samples.assign(split=emb.samples["split"].fillna("train"))
-    content = hashlib.blake2b(np.ascontiguousarray(emb.vectors), digest_size=16).hexdigest()
+    content = hashlib.blake2b(np.ascontiguousarray(emb.vectors).data, digest_size=16).hexdigest()
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), content)
     where = str(config.data.labels or config.data.path)
-    manifest = build_manifest(
-        {name: samples[name] for name in samples}, source, classes=None, fractions={}, split_seed=0, where=where
-    )
+    columns = {str(name): column for name, column in samples.items()}
+    manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
     check_labels(manifest)
     return Material(emb.vectors, manifest, None)

@@ -88,7 +88,7 @@ def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]
             material.vectors,
             pd.Categorical.from_codes(given, classes),
             groups=manifest.groups(),
-            ids=manifest.table["sample_id"],
+            ids=manifest.table["sample_id"].to_numpy(dtype=object),
             n_neighbors=settings["n_neighbors"],
             **values,
         )

@@ -32,7 +32,7 @@ def summarize(
         and `truth`, None where nothing is known.
     """
     labelled = table["rank"].notna().to_numpy(dtype=bool)
-    flagged = (labelled & (table["label"] != table["suggested_label"]).fillna(False)).to_numpy(dtype=bool)
+    flagged = labelled & table["label"].ne(table["suggested_label"]).fillna(False).to_numpy(dtype=bool)
     known = "is_wrong" in table
     per_class = []
     for name in classes:

@@ -23,23 +23,23 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
         pixels: (N, S, S, C) uint8 or uint16, or None.
         n_suspects: how many, in the order of their ranks.
     """
-    first = table[table["rank"].notna()].sort_values("rank").head(n_suspects)
-    row_of = pd.Series(np.arange(len(table)), index=table["sample_id"])
+    first = table.dropna(subset=["rank"]).sort_values(by="rank").head(n_suspects)
+    row_of = {name: row for row, name in enumerate(table["sample_id"])}
     labels = table["label"].to_numpy(dtype=object)
     pictures: dict[int, int] = {}
 
     def described(name: str) -> dict[str, Any]:
-        row = int(row_of[name])
+        row = row_of[name]
         return {"sample_id": name, "label": labels[row], "thumbnail": pictures.setdefault(row, len(pictures))}
 
     suspects = []
     for line in first.to_dict("records"):
-        wrong = line.get("is_wrong")
+        wrong = line.get("is_wrong", pd.NA)
         suspects.append(
             {
                 **described(line["sample_id"]),
                 **{name: line[name] for name in ("path", "suggested_label", "score", "rank")},
-                "is_wrong": None if pd.isna(wrong) else bool(wrong),
+                "is_wrong": None if wrong is pd.NA else bool(wrong),
                 "neighbors": [described(name) for name in line["neighbors"]],
             }
         )

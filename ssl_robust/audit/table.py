@@ -75,7 +75,7 @@ def audit_table(
         index=rows,
     )
     table = pd.DataFrame({"sample_id": names, "label": pd.Series(labels).array}, index=pd.RangeIndex(len(vectors)))
-    return table.join(labelled)[list(COLUMNS)]
+    return table.join(labelled).loc[:, list(COLUMNS)]
 
 
 def _settings(**given: Any) -> dict[str, Any]:

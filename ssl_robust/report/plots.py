@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +22,7 @@ _COLORS = {
     _GRID: "var(--line)",
     **{s: f"var(--curve{i})" for i, s in enumerate(_SERIES, start=1)},
 }
-_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "ssl-robust", "text.parse_math": False, "font.size": 11}
+_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "ssl-robust", "text.parse_math": False, "font.size": 11}
 
 
 @dataclass(frozen=True)
