@@ -57,7 +57,7 @@ def plot(
         y_range: lowest and highest value, by the data where None.
     """
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.2, 3.1), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(4.8, 2.9), layout="constrained", facecolor="none")
         canvas = FigureCanvasSVG(figure)
         axes = figure.add_subplot(facecolor="none")
         for curve in curves:

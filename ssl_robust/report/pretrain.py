@@ -30,9 +30,8 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         FileNotFoundError: an artefact is missing.
     """
     metrics = read_metrics(directory / "metrics.csv")
-    card = read_json(directory / "encoder.json") if (directory / "encoder.json").exists() else {}
     return {
-        "card": card,
+        "card": read_json(directory / "encoder.json"),
         "plots": [
             plot(_curves(metrics, name), x="epoch", title=title)
             for name, title in _PLOTS.items()

@@ -206,3 +206,10 @@ def test_a_missing_artefact_is_named(tmp_path):
     with pytest.raises(UserError, match=r"metrics\.csv"):
         render(run)
     shutil.rmtree(run)
+
+
+def test_an_unfinished_pretraining_has_no_page(tmp_path):
+    run = make_pretrain(tmp_path / "ssl")
+    (run / "encoder.json").unlink()
+    with pytest.raises(UserError, match=r"encoder\.json"):
+        render(run)
