@@ -141,7 +141,7 @@ class Loop:
                     self._check_finite(total, progress)
             display.advance(len(batch.images))
         mean = float(total) / n_batches
-        self._check_finite(total, self._progress(epoch, self.steps_per_epoch - 1))
+        self._check_finite(total + self._weights(), self._progress(epoch, self.steps_per_epoch - 1))
         seconds = time.perf_counter() - started
         speed = n_batches * self.batches.batch_size * self.views.n_views / seconds
         step = (epoch + 1) * self.steps_per_epoch
@@ -172,12 +172,17 @@ class Loop:
         total = self.n_epochs * self.steps_per_epoch
         return Progress(epoch * self.steps_per_epoch + step_of_epoch, total, epoch, self.n_epochs)
 
-    def _check_finite(self, total: Tensor, progress: Progress) -> None:
-        if not torch.isfinite(total):
+    def _weights(self) -> Tensor:
+        """Size of all weights: not finite once the last step has spoilt them, which no loss has shown yet."""
+        return torch.stack([parameter.detach().abs().max() for parameter in self.method.parameters()]).sum()
+
+    def _check_finite(self, size: Tensor, progress: Progress) -> None:
+        if not torch.isfinite(size):
             rate = max(group["base_lr"] for group in self.optimizer.param_groups)
             raise UserError(
-                f"the loss became {float(total)} in epoch {progress.epoch + 1}, before step {progress.step + 1}; start "
-                f"again (overwrite=true) with a lower optim.lr (it is {rate:g} after scaling with the batch size)"
+                f"the loss or the weights are no longer finite in epoch {progress.epoch + 1}, at step "
+                f"{progress.step + 1}; start again (overwrite=true) with a lower optim.lr (it is {rate:g} after "
+                "scaling with the batch size)"
             )
 
     def _record(self, out: Path, display: Display, row: dict[str, Any]) -> None:

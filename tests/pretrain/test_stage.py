@@ -157,6 +157,12 @@ def test_mistakes_get_one_sentence_and_leave_nothing_behind(config, tmp_path, ov
     assert not (tmp_path / "run").exists() or not (tmp_path / "run" / "encoder.safetensors").exists()
 
 
+def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_kept(config, tmp_path):
+    with pytest.raises(UserError, match=r"no longer finite in epoch 1, at step 1;.*lower optim\.lr"):
+        pretrain(config("optim.lr=1e38", "trainer.batch_size=40", "optim.warmup=0"))
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
 def test_lines_tell_how_far_it_is(config, capsys):
     pretrain(config("trainer.progress=true", "trainer.max_epochs=2"))
     lines = capsys.readouterr().out.splitlines()

@@ -51,7 +51,7 @@ class SwAV(Method):
         self.frozen = frozen
         self.head = SwaVProjectionHead(encoder.dim, hidden_dim, output_dim)
         self.prototypes = nn.Linear(output_dim, n_prototypes, bias=False)
-        normalize_weight(self.prototypes.weight)
+        normalize_weight(self.prototypes.weight)  # type: ignore[arg-type]
         self.criterion = SwaVLoss(temperature, sinkhorn_iterations, sinkhorn_epsilon, sinkhorn_gather_distributed=True)
 
     def loss(self, views: list[Tensor], progress: Progress) -> dict[str, Tensor]:
@@ -68,4 +68,4 @@ class SwAV(Method):
 
     def after_step(self, progress: Progress) -> None:
         """Prototypes live on the unit sphere."""
-        normalize_weight(self.prototypes.weight)
+        normalize_weight(self.prototypes.weight)  # type: ignore[arg-type]
