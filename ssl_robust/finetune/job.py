@@ -64,7 +64,6 @@ class Job:
                 optim=settings["optim"],
                 trainer=trainer,
                 encoder_lr_scale=settings["encoder_lr_scale"],
-                head_lr_scale=settings["head_lr_scale"],
                 seed=seed,
                 device=device,
             )

@@ -37,7 +37,6 @@ class Loop:
         optim: the `optim` node of the configuration.
         trainer: the `trainer` node.
         encoder_lr_scale: factor on the encoder's rate.
-        head_lr_scale: factor on the head's rate.
         seed: of everything random.
         device: where to train.
     """
@@ -52,7 +51,6 @@ class Loop:
         optim: Mapping[str, Any],
         trainer: Mapping[str, Any],
         encoder_lr_scale: float,
-        head_lr_scale: float,
         seed: int,
         device: torch.device,
     ) -> None:
@@ -66,7 +64,7 @@ class Loop:
         groups: list[dict[str, Any]] = [{"params": list(strategy.parameters())}]
         for model in self.models:
             groups.append({"params": list(model.encoder.parameters()), "lr_scale": encoder_lr_scale})
-            groups.append({"params": list(model.head.parameters()), "lr_scale": head_lr_scale})
+            groups.append({"params": list(model.head.parameters())})
         self.optimizer = make_optimizer(groups, optim, scans_per_step=self.batch_size * self.accumulate)
 
     def epoch(self, epoch: int, display: Display) -> dict[str, float]:

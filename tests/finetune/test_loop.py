@@ -59,7 +59,6 @@ def make_loop(strategy, **trainer):
         optim={"_target_": "torch.optim.SGD", "lr": 20.0, "warmup": 0.0},
         trainer={"max_epochs": 4, "batch_size": 5, "accumulate": 1, **trainer},
         encoder_lr_scale=1.0,
-        head_lr_scale=1.0,
         seed=0,
         device=CPU,
     )
