@@ -33,7 +33,7 @@ K = 20
 
 def only(stage: str, overrides: list[str]) -> list[str]:
     """The overrides that another stage takes too: the data, the encoder, where to run."""
-    keep = ("data", "encoder", "seed", "device") if stage == "embed" else ("data", "encoder", "seed", "views")
+    keep = ("data", "encoder", "seed") if stage == "embed" else ("data", "encoder", "seed", "views")
     return [each for each in overrides if each.split("=")[0].split(".")[0] in keep]
 
 
@@ -77,7 +77,7 @@ def cell(row: str, seed: int, overrides: list[str], supervised: list[str], folde
     minutes = (time.monotonic() - started) / 60
     checkpoint = "none" if row == "random" else str(out)
     encoder, scans = open_encoder_and_scans(compose("embed", [*only("embed", common), f"checkpoint='{checkpoint}'"]))
-    vectors = embed(encoder, scans, batch_size=512, device="cpu", progress=False).vectors
+    vectors = embed(encoder, scans, batch_size=512).vectors
     return {**score(vectors, scans.manifest, seed), "minutes": minutes}
 
 
