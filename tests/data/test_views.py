@@ -84,6 +84,14 @@ def test_identity_recipe_returns_the_scan(images):
         torch.testing.assert_close(view, images, atol=1e-5, rtol=0)
 
 
+def test_large_batches_keep_their_order():
+    # More scans than are worked on at once on a CPU; each has a brightness of its own.
+    scans = torch.linspace(0, 1, 300).view(-1, 1, 1, 1).expand(-1, 3, 64, 64)
+    crops = [Crop(2, 1.0, (0.3, 1.0)), Crop(1, 0.5, (0.1, 0.3))]
+    for view in make_views(crops, image_size=64, rotation=180)(scans, seeded()):
+        torch.testing.assert_close(view.mean((1, 2, 3)), scans[:, 0, 0, 0], atol=1e-4, rtol=0)
+
+
 def test_the_input_is_left_as_it_was(images):
     before = images.clone()
     Views(crops=WHOLE, image_size=32, channels=3, **defaults("views", "photo"))(images, seeded())
