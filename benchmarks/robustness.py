@@ -1,10 +1,10 @@
-"""What does label noise do to a classifier, from scratch and from an encoder, and does the audit find the wrong labels?
+"""Label noise: what it does to a classifier, from scratch and from an encoder, and whether the audit finds it.
 
-    python benchmarks/robustness.py --checkpoint runs/cxr --rates 0 0.2 0.4 --seeds 0 --audit-rate 0.2 --out cxr.json -- \
+    python benchmarks/robustness.py --checkpoint runs/cxr --rates 0 0.2 0.4 --seeds 0 --out cxr.json -- \
         data=npz data.path=cxr_pneumonia_64.npz data.index=cxr_pneumonia_index.csv.gz \
         data.columns.patient_id=group_id views=xray trainer.max_epochs=12
 
-Everything after `--` goes to `ssl-robust finetune`. Finished cells of `--out` are kept, so a killed benchmark continues.
+Everything after `--` goes to `ssl-robust finetune`. Finished cells of `--out` are kept: a killed benchmark continues.
 """
 
 import argparse

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ssl_robust import metrics, probes
 from ssl_robust.data.scanset import open_scans
@@ -96,6 +97,7 @@ def table(cells: list[dict]) -> str:
 
 def main() -> None:
     """Fill the table."""
+    torch.set_flush_denormal(True)  # before the first worker thread starts: those that run already do not inherit it
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

@@ -87,7 +87,7 @@ def check(
 
 def _parse(argument: str, sweep: bool) -> Override:
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     if argument.startswith("-"):
         raise UserError(f"{argument} is not an option here; options are key=value, without dashes (see --help)")
@@ -96,7 +96,7 @@ def _parse(argument: str, sweep: bool) -> Override:
     key, _, value = argument.partition("=")
     try:
         override = OverridesParser.create().parse_override(argument)
-    except OverrideParseException:
+    except HydraException:
         raise UserError(
             f"{value} in {argument!r} holds characters that mean something to Hydra; put it in quotes: \"{key}='…'\""
         ) from None

@@ -81,9 +81,9 @@ def test_a_label_column_that_is_not_there(refused, scans):
 
 
 def test_one_class_only(refused, scans):
-    for file in (scans / "well").iterdir():
-        file.unlink()
-    options = ["data=folder", f"data.path={scans}", "checkpoint=none"]
+    table = scans / "m.csv"
+    table.write_text("path,label\n" + "".join(f"ill/{i}.png,ill\n" for i in range(12)), encoding="utf-8")
+    options = ["data=csv", f"data.path={table}", "checkpoint=none"]
     assert "class" in refused("audit", *options, "encoder=regnetx_002")
     assert "class" in refused("finetune", *options, *SMALL)
 

@@ -43,7 +43,10 @@ def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
     (packages / "libraries.pth").write_text(str(libraries) + "\n")
     code = "import ssl_robust, ssl_robust.cli; print(ssl_robust.__file__); ssl_robust.cli.main()"
     shown = subprocess.run(
-        [python, "-c", code, "pretrain", "method=simclr", "--cfg", "job"], capture_output=True, text=True, cwd=tmp_path
+        [python, "-c", code, "pretrain", "data=phantoms", "method=simclr", "--cfg", "job"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert shown.returncode == 0, shown.stderr
     assert str(packages) in shown.stdout
