@@ -178,7 +178,7 @@ def _execute(name: str, config: DictConfig) -> None:
         print("Next: " + STAGES[name].next_step.format(out=out))
 
 
-def _interrupted(out: Path) -> Exception:
+def _interrupted(out: Path) -> BaseException:
     saved = sorted(path.name for pattern in ("last.ckpt", "shards/*") for path in out.glob(pattern))
     if not saved:
         return KeyboardInterrupt()

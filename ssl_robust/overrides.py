@@ -179,7 +179,7 @@ def _flatten(config: DictConfig, prefix: str = "") -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     options: dict[str, Any] = {}
-    for key in config:
+    for key in map(str, config):
         name = f"{prefix}{key}"
         missing = OmegaConf.is_missing(config, key)
         options[name] = None if missing or OmegaConf.is_interpolation(config, key) else config[key]
