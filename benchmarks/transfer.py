@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ssl_robust import metrics, probes
 from ssl_robust.data.scanset import open_scans
@@ -28,6 +27,7 @@ from ssl_robust.finetune.stage import finetune
 from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import choices, compose
+from ssl_robust.training.processor import prepare_processor
 
 K = 20
 
@@ -97,7 +97,7 @@ def table(cells: list[dict]) -> str:
 
 def main() -> None:
     """Fill the table."""
-    torch.set_flush_denormal(True)  # before the first worker thread starts: those that run already do not inherit it
+    prepare_processor()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from omegaconf import OmegaConf
 
 from ssl_robust.encoders.resolve import open_encoder_and_scans
@@ -14,6 +13,7 @@ from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
 from ssl_robust.finetune.task import make_task
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def finetune(config: DictConfig) -> Path:
         UserError: an option does not fit, the labels cannot be learnt from, the run to be resumed was another one, or
             the loss is no longer finite.
     """
-    # Subnormal weights slow a CPU down several times, hours into a run.
-    torch.set_flush_denormal(True)
+    prepare_processor()
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     encoder, scans = open_encoder_and_scans(config)

@@ -19,6 +19,7 @@ from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def pretrain(config: DictConfig) -> Path:
         UserError: an option does not fit, there are too few scans, the run to be resumed was another one, or the
             loss is no longer finite.
     """
-    # Subnormal weights slow a CPU down several times, hours into a run; worker threads inherit this when they start.
-    torch.set_flush_denormal(True)
+    prepare_processor()
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     scans = open_scans(settings["data"])

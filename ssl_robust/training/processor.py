@@ -1,0 +1,26 @@
+"""Settings of the process without which a CPU trains more slowly; a GPU does not notice them."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+# mallopt's parameters, from glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def prepare_processor() -> None:
+    """Call before the first tensor: worker threads that run already do not inherit the first setting.
+
+    Subnormal weights slow a processor down several times, hours into a run: they are flushed to zero. And glibc hands
+    large arrays back to the kernel after every step, which then clears the same pages again for the next: 10 to 19 % of
+    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them.
+    """
+    torch.set_flush_denormal(True)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):  # glibc; musl has none
+            libc.mallopt(_MMAP_THRESHOLD, 2**30)
+            libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
