@@ -1,3 +1,8 @@
+import os
+
+# Tiny tensors: a second thread would only wait for the first. Set before torch is imported; sub-processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 

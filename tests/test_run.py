@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -91,6 +92,14 @@ def test_replacing_is_all_or_nothing(tmp_path):
         raise RuntimeError
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_colleagues_may_read_what_is_written(tmp_path):
+    with replacing(tmp_path / "a.bin") as temporary:
+        temporary.touch(mode=0o600)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_json_takes_arrays_paths_and_nan(tmp_path):

@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
-import torch
 
 from ssl_robust.settings import compose
 
 N = {"train": 40, "val": 12, "test": 6}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Tiny tensors: a second thread would only wait for the first."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
