@@ -109,7 +109,7 @@ def _tissue(plan: Plan, rows: np.ndarray, draws: _Draws) -> np.ndarray:
     across = np.cos(angle) * vertical - np.sin(angle) * horizontal
     # The stretch keeps the area in the frequency plane, hence the amount of detail.
     radius = np.sqrt(along**2 * stretch + across**2 / stretch)
-    pitch = 5.5 * np.exp(0.18 * draws.patient[:, 0, None, None] + 0.08 * draws.normal(1, 1))
+    pitch = 5.5 * np.exp(0.15 * draws.patient[:, 0, None, None] + 0.10 * draws.normal(1, 1))
     band = np.exp(-0.5 * ((radius - pitch) / (0.35 * pitch)) ** 2)
     field = _filtered(draws.normal(plan.size, plan.size), band)
     # |z| of normal noise z, or the quantile that gives the noise itself the distribution of |z|: equal histograms.
@@ -164,11 +164,11 @@ def _photograph(plan: Plan, tissue: np.ndarray, lesions: np.ndarray, draws: _Dra
     side = plan.size
     dots = _filtered(draws.normal(side, side), np.exp(-0.5 * (np.hypot(*_frequencies(side)) / 9) ** 2)[None])
     traits = draws.patient[:, :, None]
-    tissue_stain = np.clip(_TISSUE_STAIN + 0.12 * traits[:, 2:5, 0], 0.02, None)
-    lesion_stain = np.clip(_LESION_STAIN + 0.12 * traits[:, 5:8, 0], 0.02, None)
+    tissue_stain = np.clip(_TISSUE_STAIN + 0.07 * traits[:, 2:5, 0] + 0.05 * draws.normal(3), 0.02, None)
+    lesion_stain = np.clip(_LESION_STAIN + 0.07 * traits[:, 5:8, 0] + 0.05 * draws.normal(3), 0.02, None)
     if plan.channels == 1:
         tissue_stain, lesion_stain = tissue_stain.mean(1, keepdims=True), lesion_stain.mean(1, keepdims=True)
-    dose = np.exp(0.15 * draws.patient[:, 8:10] + 0.10 * draws.normal(2))[:, :, None, None]
+    dose = np.exp(0.10 * draws.patient[:, 8:10] + 0.20 * draws.normal(2))[:, :, None, None]
     strength = 1.25 - 0.75 * plan.difficulty
     tissue_amount = 0.15 + 0.55 * tissue * dose[:, 0] * (1 - 0.5 * lesions)
     lesion_amount = (strength * lesions * (0.85 + 0.15 * np.tanh(dots)) + 0.5 * _step((dots - 1.9) / 0.1)) * dose[:, 1]
@@ -177,7 +177,7 @@ def _photograph(plan: Plan, tissue: np.ndarray, lesions: np.ndarray, draws: _Dra
     )
     ramp = np.linspace(-1, 1, side, dtype=np.float32)
     slope = 0.08 * draws.normal(2)[:, :, None, None]
-    light = 0.93 + 0.04 * draws.normal(1, 1) + slope[:, 0] * ramp[None, None] + slope[:, 1] * ramp[None, :, None]
+    light = 0.90 + 0.08 * draws.normal(1, 1) + slope[:, 0] * ramp[None, None] + slope[:, 1] * ramp[None, :, None]
     noise = (0.02 + 0.05 * plan.difficulty) * draws.normal(side, side, plan.channels)
     pixels = light[..., None] * np.exp(-absorbed) + noise
     stored = (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)

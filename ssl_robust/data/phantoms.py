@@ -16,7 +16,7 @@ from ssl_robust.data.phantom_render import CLASSES, Plan, render
 from ssl_robust.run import UserError
 
 _CHUNK = 64  # scans drawn at once: fast, and some 50 MB of temporary arrays at 64 px
-_VERSION = 2  # of the drawing; a change of the pictures must reach the fingerprint
+_VERSION = 3  # of the drawing; a change of the pictures must reach the fingerprint
 # Share of a patient's scans that are of the patient's own class; the others are drawn like everyone's.
 _CONCORDANCE = 0.6
 
