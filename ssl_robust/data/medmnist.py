@@ -43,7 +43,7 @@ def read_medmnist(
             has several labels per scan and no task is chosen.
     """
     try:
-        from medmnist.info import INFO
+        from medmnist.info import INFO  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError(
             'data=medmnist needs the package medmnist; install it with pip install "ssl-robust[medmnist]"'

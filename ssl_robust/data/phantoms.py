@@ -2,6 +2,9 @@
 
 Six classes = two tissues x three kinds of lesion; about 2,900 scans of 240 patients. A patient has a stain, a light, a
 coarseness and a size of lesions of his own, and mostly scans of one class, as patients do.
+
+Balanced accuracy on the test patients at the default difficulty (one seed): a linear classifier of the colour histogram
+.25, chance .17; resnet10t trained on the labels for ten epochs .98. `benchmarks/transfer.py` measures both.
 """
 
 from __future__ import annotations
