@@ -160,7 +160,7 @@ def _step(values: np.ndarray) -> np.ndarray:
 
 
 def _photograph(plan: Plan, tissue: np.ndarray, lesions: np.ndarray, draws: _Draws) -> np.ndarray:
-    """Stain, light and camera: Beer-Lambert absorption, a gradient of light, blur-free sensor noise, 8 bits."""
+    """Stain, light and camera: Beer-Lambert absorption, a gradient of light, sensor noise, 8 bits."""
     side = plan.size
     dots = _filtered(draws.normal(side, side), np.exp(-0.5 * (np.hypot(*_frequencies(side)) / 9) ** 2)[None])
     traits = draws.patient[:, :, None]
