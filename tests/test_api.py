@@ -11,7 +11,7 @@ from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import create_encoder
 
 
-def in_a_new_process(code):
+def assert_in_a_new_process(code):
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
@@ -31,7 +31,7 @@ def images():
 
 def test_the_import_loads_nothing_heavy():
     heavy = "{'torch', 'numpy', 'pandas', 'sklearn', 'faiss', 'timm', 'hydra', 'omegaconf', 'yaml'}"
-    in_a_new_process(f"import sys; import ssl_robust; assert not {heavy} & set(sys.modules)")
+    assert_in_a_new_process(f"import sys; import ssl_robust; assert not {heavy} & set(sys.modules)")
 
 
 def test_every_name_is_there_and_a_wrong_one_is_not():
@@ -51,7 +51,7 @@ def test_every_name_is_there_and_a_wrong_one_is_not():
     ],
 )
 def test_audit_is_the_function_and_the_room_in_any_order(imports):
-    in_a_new_process(
+    assert_in_a_new_process(
         f"{imports}\nimport sys\nimport numpy as np\n"
         "assert sr.audit is sys.modules['ssl_robust.audit']\n"
         "assert sr.audit.table is sys.modules['ssl_robust.audit.table']\n"
