@@ -6,8 +6,9 @@ ready-made embeddings never pays for torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,12 +39,19 @@ class Crop:
     Attributes:
         n: how many views of this kind are made of each scan.
         size: side of the view as a fraction of the scan's side (1.0 = `data.image_size`).
-        scale: smallest and largest share of the scan's area that the view shows.
+        scale: smallest and largest share of the scan's area that the view shows; None: what the recipe of the views
+            says, since it knows how small the sign of a disease may be.
     """
 
     n: int
     size: float
-    scale: tuple[float, float]
+    scale: tuple[float, float] | None = None
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Crop:
+        """`{n: 2, size: 1.0}` of a configuration, perhaps with `scale: [0.1, 0.3]`."""
+        scale = settings.get("scale")
+        return cls(int(settings["n"]), float(settings["size"]), None if scale is None else (scale[0], scale[1]))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Views:
         image_size: side of a view of size 1.0, in pixels.
         channels: 1 or 3.
         flip: `horizontal` and `vertical`, the probability of each.
+        smallest_crop: a crop without a scale of its own shows between this share of the scan and all of it.
         rotation: largest angle in degrees, to either side; 180 = any.
         aspect: largest ratio of the sides of the region that a crop shows; 1 = square.
         jitter: `p`, the probability, and the half-widths `brightness`, `contrast`, `saturation` of the factors around
@@ -58,6 +59,7 @@ class Views:
         image_size: int,
         channels: int,
         flip: Mapping[str, float],
+        smallest_crop: float,
         rotation: float,
         aspect: float,
         jitter: Mapping[str, float],
@@ -67,6 +69,7 @@ class Views:
         noise: Mapping,
     ) -> None:
         self.crops = tuple(crops)
+        self._scales = [crop.scale or (smallest_crop, 1.0) for crop in self.crops for _ in range(crop.n)]
         self.channels = channels
         self.flip = (float(flip["horizontal"]), float(flip["vertical"]))
         self.rotation = math.radians(rotation)
@@ -83,7 +86,6 @@ class Views:
         for place, crop in enumerate(of_place):
             side = max(_SMALLEST_SIDE, round(crop.size * image_size / 8) * 8)
             self._places.setdefault(side, []).append(place)
-        self._scales = [tuple(crop.scale) for crop in of_place]
 
     @property
     def n_views(self) -> int:
@@ -175,8 +177,10 @@ class Views:
         """Name the first setting that cannot be, rather than train on odd views."""
         if not self.crops or any(crop.n < 1 or crop.size <= 0 for crop in self.crops):
             raise ValueError(f"expected at least one crop, each with n >= 1 and size > 0, got {self.crops}")
-        if any(not 0 < low <= high <= 1 for low, high in (crop.scale for crop in self.crops)):
-            raise ValueError(f"expected crops with 0 < scale[0] <= scale[1] <= 1, got {self.crops}")
+        if any(not 0 < low <= high <= 1 for low, high in self._scales):
+            raise ValueError(
+                f"expected 0 < smallest_crop <= 1 and crops with 0 < scale[0] <= scale[1] <= 1, got {self._scales}"
+            )
         if self.channels not in (1, 3):
             raise ValueError(f"expected channels of 1 or 3, got {self.channels}")
         if math.isnan(self.log_aspect):

@@ -110,8 +110,12 @@ class Job:
         crop = settings["crop"]
 
         def make_views(n: int) -> Views:
-            crops = [Crop(n, crop["size"], (crop["scale"][0], crop["scale"][1]))]
-            return Views(crops=crops, image_size=scans.image_size, channels=scans.channels, **settings["views"])
+            return Views(
+                crops=[Crop.read({**crop, "n": n})],
+                image_size=scans.image_size,
+                channels=scans.channels,
+                **settings["views"],
+            )
 
         make_views(1)  # an impossible recipe is refused before anything is trained
         return ScanInputs(scans, make_views, device)

@@ -74,12 +74,7 @@ def build_method(settings: Mapping[str, Any], encoder: Encoder) -> Method:
         encoder: what is to be pretrained.
     """
     values = {name: value for name, value in settings.items() if name not in ("_target_", "crops")}
-    return get_class(settings["_target_"])(encoder, crops=read_crops(settings["crops"]), **values)
-
-
-def read_crops(crops: Sequence[Mapping[str, Any]]) -> list[Crop]:
-    """The `crops` list of a method's YAML -> `Crop` records."""
-    return [Crop(int(crop["n"]), float(crop["size"]), (crop["scale"][0], crop["scale"][1])) for crop in crops]
+    return get_class(settings["_target_"])(encoder, crops=[Crop.read(crop) for crop in settings["crops"]], **values)
 
 
 def encode_together(encoder: nn.Module, views: Sequence[Tensor]) -> list[Tensor]:

@@ -23,6 +23,7 @@ from ssl_robust.settings import choices, defaults
 WHOLE = [Crop(n=2, size=1.0, scale=(1.0, 1.0))]
 IDENTITY = {
     "flip": {"horizontal": 0, "vertical": 0},
+    "smallest_crop": 0.5,
     "rotation": 0,
     "aspect": 1,
     "jitter": {"p": 0, "brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
@@ -236,3 +237,12 @@ def test_wrong_images_are_named(images):
         make_views(channels=1)(images, seeded())
     with pytest.raises(ValueError, match="square"):
         make_views()(images[..., :20], seeded())
+
+
+def test_the_recipe_says_how_small_a_crop_may_be_unless_the_crop_does():
+    ramp = torch.linspace(0, 1, 64).expand(64, 1, 64, 64)
+    crops = [Crop.read({"n": 1, "size": 1.0}), Crop.read({"n": 1, "size": 1.0, "scale": [0.01, 0.02]})]
+    by_recipe, by_crop = make_views(crops, image_size=64, channels=1, smallest_crop=0.81)(ramp, seeded())
+    shown = by_recipe.amax((1, 2, 3)) - by_recipe.amin((1, 2, 3))
+    assert 0.85 < shown.min() < 0.95, "0.9 of the width is 0.81 of the area"
+    assert (by_crop.amax((1, 2, 3)) - by_crop.amin((1, 2, 3))).max() < 0.2

@@ -8,9 +8,9 @@ import torch
 
 from ssl_robust import settings
 from ssl_robust.encoders.encoder import create_encoder
-from ssl_robust.pretrain.method import build_method, encode_together, read_crops
+from ssl_robust.pretrain.method import build_method, encode_together
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
-from ssl_robust.records import Progress
+from ssl_robust.records import Crop, Progress
 
 METHODS = settings.choices("method")
 N, SIDE = 8, 32
@@ -51,7 +51,7 @@ def train(method, optimizer, steps, start=0):
 @pytest.mark.parametrize("name", METHODS)
 def test_views_follow_from_the_crops(name):
     method, _ = make(name)
-    crops = read_crops(settings.defaults("method", name)["crops"])
+    crops = [Crop.read(crop) for crop in settings.defaults("method", name)["crops"]]
     assert method.n_views == sum(crop.n for crop in crops)
     assert crops[0].size == 1.0, "the largest views come first"
 
