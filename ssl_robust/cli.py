@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ Example, on your own scans:
   ssl-robust audit    data=folder data.path=scans checkpoint=runs/ssl out=runs/audit
 
 `ssl-robust STAGE --help` lists the options of a stage. For research use; not a medical device."""
+_NOTHING_WRITTEN = "stopped before anything was written; run the same command again"
+_LONGEST_LABEL = 100  # characters; file systems take 255 bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,9 +77,9 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         _raise_if_asked()
         print(f"ssl-robust: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         _raise_if_asked()
-        print("\nssl-robust: stopped before anything was written; run the same command again", file=sys.stderr)
+        print(f"\nssl-robust: {error.args[0] if error.args else _NOTHING_WRITTEN}", file=sys.stderr)
     except BrokenPipeError:  # the reader of our output has left, as in `… --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2
@@ -138,15 +141,14 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
     """Hydra's own flags: sweeps, `--help`, `--cfg`."""
     import hydra
 
+    from ssl_robust.overrides import swept_keys
     from ssl_robust.settings import config_directory
 
     failures: list[str] = []
+    swept = swept_keys(overrides)
 
     def job(config: DictConfig) -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        label = HydraConfig.get().job.override_dirname.replace("/", "_").replace("=", "-").replace(",", "_")
-        config.out = str(Path(config.out) / (label or str(HydraConfig.get().job.num)))
+        config.out = str(Path(config.out) / _label(swept))
         try:
             _execute(name, config)
         except UserError as error:
@@ -159,17 +161,38 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
     return 2 if failures else 0
 
 
+def _label(swept: set[str]) -> str:
+    """The folder of one run of a sweep, by the values that differ: `method-byol_seed-1`; "" outside of sweeps."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        return ""
+    parts = [each.partition("=") for each in hydra.overrides.task]
+    plain = "_".join(f"{key}-{value}" for key, _, value in parts if key.lstrip("+") in swept)
+    label = re.sub(r"[^\w.+-]+", "_", plain)[:_LONGEST_LABEL]
+    # Values that were cut or rewritten (paths) may look alike: the number of the run tells them apart.
+    return label if label == plain and label else f"{label}-{hydra.job.num}".lstrip("-")
+
+
 def _execute(name: str, config: DictConfig) -> None:
     """Run a stage, draw its report, say what was written and what to do next."""
     from omegaconf import OmegaConf
 
+    n_processes = os.environ.get("WORLD_SIZE", "1")
+    if n_processes not in ("", "1"):
+        raise UserError(
+            f"{name} was started as {n_processes} processes (WORLD_SIZE), each of which would do the whole work into the "
+            "same out=; a run takes one device for now, start it without torchrun"
+        )
     OmegaConf.resolve(config)
     module, _, function = STAGES[name].function.partition(":")
     stage: Callable[[DictConfig], Path] = getattr(importlib.import_module(module), function)
     try:
         out = stage(config)
     except KeyboardInterrupt:
-        raise _interrupted(Path(config.out)) from None
+        raise _interrupted(Path(config.out), overwrite=config.overwrite) from None
     from ssl_robust.report import render
 
     page = render(out)
@@ -178,12 +201,20 @@ def _execute(name: str, config: DictConfig) -> None:
         print("Next: " + STAGES[name].next_step.format(out=out))
 
 
-def _interrupted(out: Path) -> BaseException:
-    saved = sorted(path.name for pattern in ("last.ckpt", "shards/*") for path in out.glob(pattern))
-    if not saved:
-        return KeyboardInterrupt()
-    what = "last.ckpt (the last finished epoch)" if "last.ckpt" in saved else f"{len(saved)} shards"
-    return UserError(f"stopped; {out} holds {what}; the same command with resume=true continues from there")
+def _interrupted(out: Path, *, overwrite: bool) -> KeyboardInterrupt:
+    """What Ctrl-C left in `out`, in a sentence that says how to go on; sub-runs (the demo's) count too."""
+    from ssl_robust.run import read_json
+
+    if not (out / "run.json").is_file() or read_json(out / "run.json").get("finished"):
+        return KeyboardInterrupt(_NOTHING_WRITTEN)
+    n_shards = len(list(out.glob("**/shards/*.npy")))
+    what = "an unfinished run without a checkpoint"
+    if any(out.glob("**/last.ckpt")):
+        what = "last.ckpt (the last finished epoch)"
+    elif n_shards:
+        what = f"{n_shards} shards"
+    change = "resume=true in place of overwrite=true" if overwrite else "resume=true"
+    return KeyboardInterrupt(f"stopped; {out} holds {what}; the same command with {change} continues from there")
 
 
 def _raise_if_asked() -> None:

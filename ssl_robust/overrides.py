@@ -8,6 +8,7 @@ misspelt options, values of the wrong type, then what is missing.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir",
                 "out", "checkpoint", "encoder_file"}  # fmt: skip
+_SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
 
 def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
@@ -83,6 +85,16 @@ def check(
     if not fill:
         _check_complete(stage, config)
     return config, [*arguments, *filled]
+
+
+def swept_keys(arguments: Sequence[str]) -> set[str]:
+    """Names of the options that a sweep gives several values, `out` left out: it is the sweep's own folder.
+
+    Args:
+        arguments: overrides that `check` has seen.
+    """
+    parsed = [_parse(argument, True) for argument in arguments]
+    return {each.key_or_group for each in parsed if each.is_sweep_override()} - {"out"}
 
 
 def _parse(argument: str, sweep: bool) -> Override:
@@ -152,16 +164,18 @@ def _check_option(stage: str, override: Override, config: DictConfig) -> None:
 
 def _check_type(key: str, value: Any, default: Any) -> None:
     """Refuse a value whose type the default rules out; a text or an empty default takes anything."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     wanted = None
-    if isinstance(default, bool) and not isinstance(value, bool):
-        wanted = "true or false"
-    elif isinstance(default, int) and not isinstance(default, bool) and not (number and value == int(value)):
-        wanted = f"a whole number such as {default}"
-    elif isinstance(default, float) and not number:
-        wanted = f"a number such as {default:g}"
-    if wanted and value is not None:
-        raise UserError(f"{key}={value} does not fit, expected {wanted}")
+    if isinstance(default, bool):
+        wanted = None if isinstance(value, bool) else "true or false"
+    elif key.rpartition(".")[2] in ("seed", "split_seed"):
+        wanted = None if number and isinstance(value, int) and 0 <= value < _SEEDS else f"a whole number from 0 to {_SEEDS - 1}"
+    elif isinstance(default, int) and not key.startswith("views."):  # the views' amounts are numbers throughout
+        wanted = None if number and isinstance(value, int) else f"a whole number such as {default}"
+    elif isinstance(default, (int, float)):
+        wanted = None if number else f"a number such as {default:g}"
+    if wanted:
+        raise UserError(f"{key}={'null' if value is None else value} does not fit, expected {wanted}")
 
 
 def _check_complete(stage: str, config: DictConfig) -> None:

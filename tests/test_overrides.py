@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from ssl_robust.overrides import check, quote_paths
+from ssl_robust.overrides import check, quote_paths, swept_keys
 from ssl_robust.run import UserError
 
 NPZ = ["data=npz", "data.path='a.npz'"]
@@ -38,6 +38,15 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
         ("pretrain", [*NPZ, "method=simclr", "trainer.max_epochs=many"], "expected a whole number such as"),
         ("pretrain", [*NPZ, "method=simclr", "optim.lr=fast"], "expected a number such as"),
         ("pretrain", [*NPZ, "method=simclr", "resume=maybe"], "expected true or false"),
+        ("pretrain", [*NPZ, "method=simclr", "seed=-1"], "seed=-1 does not fit, expected a whole number from 0"),
+        ("pretrain", [*NPZ, "method=simclr", "seed=null"], "seed=null does not fit"),
+        ("pretrain", [*NPZ, "method=simclr", "data.split_seed=4294967296"], "expected a whole number from 0"),
+        ("pretrain", [*NPZ, "method=simclr", "seed=true"], "seed=True does not fit"),
+        ("pretrain", [*NPZ, "method=simclr", "optim.lr=nan"], "expected a number such as"),
+        ("pretrain", [*NPZ, "method=simclr", "resume=null"], "resume=null does not fit, expected true or false"),
+        ("embed", [*NPZ, "checkpoint=none", "batch_size=inf"], "batch_size=inf does not fit, expected a whole number"),
+        ("embed", [*NPZ, "checkpoint=none", "batch_size=8.0"], "batch_size=8.0 does not fit, expected a whole number"),
+        ("audit", [*NPZ, "checkpoint=none", "neighbors.k=null"], "neighbors.k=null does not fit"),
         ("pretrain", ["--epochs", "5"], "without dashes"),
         ("pretrain", ["simclr"], "is not of the form key=value"),
         ("pretrain", [*NPZ, "method=simclr", "encoder=[a"], "put it in quotes"),
@@ -68,3 +77,12 @@ def test_every_value_of_a_sweep_is_checked():
     assert config.seed == 0
     with pytest.raises(UserError, match="did you mean byol"):
         check("pretrain", [*NPZ, "method=simclr,boyl"], sweep=True)
+
+
+def test_an_amount_of_the_views_may_be_a_fraction():
+    config, _ = check("pretrain", [*NPZ, "method=simclr", "views.gamma=0.2", "views.rotation=7.5"])
+    assert (config.views.gamma, config.views.rotation) == (0.2, 7.5)
+
+
+def test_the_swept_options_are_those_with_several_values():
+    assert swept_keys([*NPZ, "method=simclr,byol", "seed=range(0,2)", "out=a,b"]) == {"method", "seed"}

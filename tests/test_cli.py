@@ -1,0 +1,95 @@
+"""What the command line itself does: Ctrl-C, sweeps, several processes."""
+
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ssl_robust import cli
+from ssl_robust.cli import Stage, run
+from ssl_robust.run import Run
+
+DATA = ["data=phantoms", "method=simclr"]
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """Puts a function of this test in place of `pretrain`."""
+
+    def put(function):
+        monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(stage=function))
+        monkeypatch.setitem(cli.STAGES, "pretrain", Stage("stand_in:stage", "", ""))
+        monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
+
+    return put
+
+
+def stopped_with(*files):
+    """A stage that is stopped after it wrote some files."""
+
+    def work(config):
+        with Run(config.out, stage="pretrain", config={}, resume=config.resume, overwrite=config.overwrite) as run:
+            for name in files:
+                (run / name).parent.mkdir(parents=True, exist_ok=True)
+                (run / name).touch()
+            raise KeyboardInterrupt
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        (["labels.csv"], "an unfinished run without a checkpoint"),
+        (["ssl/last.ckpt", "ssl/run.json"], r"last\.ckpt"),
+        (["shards/00000.npy", "shards/00001.npy"], "2 shards"),
+    ],
+)
+def test_ctrl_c_says_what_can_be_resumed(stage, tmp_path, capsys, files, what):
+    stage(stopped_with(*files))
+    assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
+    assert re.search(f"holds {what}.*the same command with resume=true", capsys.readouterr().err)
+    assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}", "overwrite=true"]) == 2
+    assert "resume=true in place of overwrite=true" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_anything_was_written(stage, tmp_path, capsys):
+    stage(stopped_with())
+    assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
+    assert not (tmp_path / "o").exists()
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_whole_sweep(stage, tmp_path, capsys):
+    outs = []
+
+    def work(config):
+        outs.append(config.out)
+        raise KeyboardInterrupt
+
+    stage(work)
+    assert run(["pretrain", *DATA, "seed=0,1", "-m", f"out={tmp_path}"]) == 2
+    assert len(outs) == 1
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_a_run_of_a_sweep_is_named_by_what_differs(stage, tmp_path):
+    long = "x" * 300
+    outs = []
+    stage(lambda config: outs.append(Path(config.out).name))
+    options = ["pretrain", "data=npz", f"data.path={tmp_path}/it's/{long}.npz", f"out={tmp_path}", "-m"]
+    assert run([*options, "method=simclr,byol", "seed=0"]) == 0
+    assert outs == ["method-simclr", "method-byol"]
+    outs.clear()
+    assert run([*options, "method=simclr", f"data.index={tmp_path}/a b.csv,{tmp_path}/{long}.csv"]) == 0
+    assert len(set(outs)) == 2
+    assert all(re.fullmatch(r"data\.index-[\w.+-]{1,110}", name) for name in outs)
+
+
+def test_several_processes_are_refused(stage, tmp_path, capsys, monkeypatch):
+    stage(lambda config: pytest.fail("must not start"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
+    assert "was started as 2 processes" in capsys.readouterr().err
