@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_robust.overrides import quote_path
 from ssl_robust.run import Run, write_json
 from ssl_robust.settings import compose
 
@@ -43,9 +44,10 @@ def demo(config: DictConfig) -> Path:
 
         def start(stage: str, name: str, overrides: Sequence[str]) -> Any:
             print(f"\n== {stage}: {name}", flush=True)
-            return compose(stage, [*common, *overrides, f"out='{run / name}'", f"resume={(run / name).exists()}"])
+            place = [quote_path("out", run / name), f"resume={(run / name).exists()}"]
+            return compose(stage, [*common, *overrides, *place])
 
-        encoder = f"checkpoint='{run / 'ssl'}'"
+        encoder = quote_path("checkpoint", run / "ssl")
         scratch = ["checkpoint=none", f"encoder={config.encoder}"]
         pretrain(start("pretrain", "ssl", [f"method={config.method}", f"encoder={config.encoder}", *config.pretrain]))
         finetuned = []

@@ -53,7 +53,8 @@ def classification(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, f
         ece: see `calibration_error`, lower = better.
 
     Raises:
-        ValueError: lengths differ (the message states both), no sample, or a label outside [0, K).
+        ValueError: lengths differ (the message states both), no sample, a probability that is not finite, or a label
+            outside [0, K).
     """
     labels, probabilities = _checked(labels, probabilities)
     predicted = probabilities.argmax(axis=1)
@@ -85,7 +86,8 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, n_bins: 
         n_bins: B.
 
     Raises:
-        ValueError: lengths differ (the message states both), no sample, or a label outside [0, K).
+        ValueError: lengths differ (the message states both), no sample, a probability that is not finite, or a label
+            outside [0, K).
     """
     labels, probabilities = _checked(labels, probabilities)
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -150,8 +152,11 @@ def bootstrap_interval(
         (estimate, low, high): the statistic of all samples and the interval; NaN bounds where every draw was NaN.
 
     Raises:
-        ValueError: lengths differ (the message states them) or there is no sample.
+        ValueError: lengths differ (the message states them), there is no sample, or `n_resamples` or `level` lies
+            outside its range.
     """
+    if n_resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"expected n_resamples >= 1 and level in (0, 1), got {n_resamples} and {level}")
     lengths = [len(array) for array in arrays] + ([] if groups is None else [len(groups)])
     if not lengths or len(set(lengths)) != 1 or lengths[0] == 0:
         raise ValueError(f"the arrays and groups need one and the same length above zero, got {lengths}")
@@ -212,6 +217,9 @@ def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray,
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected (N,) and (N, K)")
     if len(labels) == 0:
         raise ValueError("there is no sample to measure")
+    if not np.isfinite(probabilities).all():
+        row = int(np.isfinite(probabilities).all(axis=1).argmin())
+        raise ValueError(f"row {row} of the probabilities holds NaN or infinity; expected numbers in [0, 1]")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise ValueError(
             f"labels lie in [{labels.min()}, {labels.max()}], expected [0, {probabilities.shape[1]}) "

@@ -43,8 +43,13 @@ def _quote_path(argument: str, sweep: bool) -> str:
         return argument
     if sweep and "," in value and not Path(value).exists():
         return argument
+    return quote_path(key, value)
+
+
+def quote_path(key: str, path: str | Path) -> str:
+    """`key='path'`, an override with which any path, apostrophes included, reaches the stage as it is."""
     # A backslash is special only before a quote, and at the end of the quoted text.
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
     trailing = len(escaped) - len(escaped.rstrip("\\"))
     return f"{key}='{escaped}{chr(92) * trailing}'"
 
@@ -169,7 +174,11 @@ def _check_type(key: str, value: Any, default: Any) -> None:
     if isinstance(default, bool):
         wanted = None if isinstance(value, bool) else "true or false"
     elif key.rpartition(".")[2] in ("seed", "split_seed"):
-        wanted = None if number and isinstance(value, int) and 0 <= value < _SEEDS else f"a whole number from 0 to {_SEEDS - 1}"
+        wanted = (
+            None
+            if number and isinstance(value, int) and 0 <= value < _SEEDS
+            else f"a whole number from 0 to {_SEEDS - 1}"
+        )
     elif isinstance(default, int) and not key.startswith("views."):  # the views' amounts are numbers throughout
         wanted = None if number and isinstance(value, int) else f"a whole number such as {default}"
     elif isinstance(default, (int, float)):

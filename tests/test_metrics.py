@@ -73,6 +73,8 @@ def test_classification_states_what_does_not_fit():
         metrics.classification(np.zeros(3, int), np.full((2, 2), 0.5))
     with pytest.raises(ValueError, match=r"\[0, 2\]"):
         metrics.classification(np.array([0, 2]), np.full((2, 2), 0.5))
+    with pytest.raises(ValueError, match=r"row 1 of the probabilities holds NaN"):
+        metrics.classification(np.array([0, 1]), np.array([[0.5, 0.5], [np.nan, 0.5]]))
 
 
 def test_detection_of_a_known_answer():
@@ -114,6 +116,12 @@ def test_bootstrap_over_patients_is_wider_than_over_images():
 def test_bootstrap_states_the_lengths():
     with pytest.raises(ValueError, match=r"\[3, 2\]"):
         metrics.bootstrap_interval(np.mean, np.ones(3), groups=np.ones(2), n_resamples=3, level=0.9, seed=0)
+
+
+@pytest.mark.parametrize("wrong", [{"n_resamples": -1}, {"n_resamples": 0}, {"level": 2}, {"level": 0}])
+def test_bootstrap_refuses_what_no_interval_can_have(wrong):
+    with pytest.raises(ValueError, match="n_resamples >= 1 and level in"):
+        metrics.bootstrap_interval(np.mean, np.ones(3), **{"n_resamples": 3, "level": 0.9, "seed": 0, **wrong})
 
 
 def test_effective_rank():

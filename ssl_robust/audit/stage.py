@@ -76,6 +76,11 @@ def _check(settings: dict[str, Any]) -> None:
     for name in ("n_suspects", "n_neighbors"):
         if settings[name] < 0:
             raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
+    bootstrap = settings["bootstrap"]
+    if bootstrap["n_resamples"] < 1:
+        raise UserError(f"bootstrap.n_resamples={bootstrap['n_resamples']} does not fit; give at least 1, e.g. 200")
+    if not 0 < bootstrap["level"] < 1:
+        raise UserError(f"bootstrap.level={bootstrap['level']} does not fit; expected a share, e.g. 0.95")
 
 
 def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ _SIDE = 112  # pixels; larger scans are reduced, smaller ones stay as they are
 
 
 def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int) -> None:
-    """Write suspects.json, and thumbnails.npz where there are pixels.
+    """Write suspects.json, and thumbnails.npz where there are pixels and suspects.
 
     Args:
         out: the run directory.
@@ -43,11 +43,11 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
                 "neighbors": [described(name) for name in line["neighbors"]],
             }
         )
-    if pixels is not None:
+    if pixels is not None and pictures:
         images = np.stack([thumbnail(pixels[row]) for row in pictures])
         with replacing(out / "thumbnails.npz") as temporary:
             np.savez_compressed(temporary, images=images)
-    write_json(out / "suspects.json", {"has_thumbnails": pixels is not None, "suspects": suspects})
+    write_json(out / "suspects.json", {"has_thumbnails": pixels is not None and bool(pictures), "suspects": suspects})
 
 
 def thumbnail(scan: np.ndarray) -> np.ndarray:

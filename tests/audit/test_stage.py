@@ -160,6 +160,12 @@ def test_scans_through_an_encoder(scans, tmp_path):
     assert len(re.findall('<img src="data:image/png', page)) == 4 * 6
 
 
+def test_no_suspects_asked_for(scans, tmp_path):
+    out = start(tmp_path, *scans, "neighbors.k=5", "n_suspects=0")
+    assert json.loads((out / "suspects.json").read_text()) == {"has_thumbnails": False, "suspects": []}
+    assert "Look here first" not in render(out).read_text(encoding="utf-8")
+
+
 def test_an_embed_run_is_audited_as_it_is(scans, tmp_path):
     from ssl_robust.encoders.stage import embed_stage
 
@@ -177,6 +183,8 @@ def test_an_embed_run_is_audited_as_it_is(scans, tmp_path):
         (["neighbors.k=0"], "neighbors.k=0 is not positive"),
         (["n_suspects=-1"], "n_suspects=-1 is negative"),
         (["noise=symmetric", "noise.rate=0.9"], "rate=0.9"),
+        (["bootstrap.level=2"], "bootstrap.level=2"),
+        (["bootstrap.n_resamples=-1"], "bootstrap.n_resamples=-1"),
     ],
 )
 def test_mistakes_with_vectors(embeddings, tmp_path, overrides, sentence):
