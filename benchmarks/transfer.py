@@ -24,6 +24,7 @@ from ssl_robust.data.scanset import open_scans
 from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.stage import finetune
+from ssl_robust.overrides import quote_path, quote_paths
 from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import choices, compose
@@ -66,7 +67,8 @@ def cell(row: str, seed: int, overrides: list[str], supervised: list[str], folde
     started = time.monotonic()
     out, common = folder / f"{row}-{seed}", [*overrides, f"seed={seed}"]
     if row == "supervised":
-        finetune(compose("finetune", [*only("finetune", common), *supervised, "checkpoint=none", f"out='{out}'"]))
+        place = ["checkpoint=none", quote_path("out", out)]
+        finetune(compose("finetune", [*only("finetune", common), *supervised, *place]))
         last = read_json(out / "metrics.json")["best"]
         return {"knn": last["balanced_accuracy"], "probe": last["balanced_accuracy"], "probe_auroc": last["auroc"],
                 "minutes": (time.monotonic() - started) / 60}  # fmt: skip
@@ -74,10 +76,10 @@ def cell(row: str, seed: int, overrides: list[str], supervised: list[str], folde
         scans = open_scans(compose("embed", [*only("embed", common), "checkpoint=none"]).data)
         return score(histogram(scans.pixels), scans.manifest, seed)
     if row != "random":
-        pretrain(compose("pretrain", [*common, f"method={row}", f"out='{out}'"]))
+        pretrain(compose("pretrain", [*common, f"method={row}", quote_path("out", out)]))
     minutes = (time.monotonic() - started) / 60
-    checkpoint = "none" if row == "random" else str(out)
-    encoder, scans = open_encoder_and_scans(compose("embed", [*only("embed", common), f"checkpoint='{checkpoint}'"]))
+    checkpoint = "checkpoint=none" if row == "random" else quote_path("checkpoint", out)
+    encoder, scans = open_encoder_and_scans(compose("embed", [*only("embed", common), checkpoint]))
     vectors = embed(encoder, scans, batch_size=512).vectors
     return {**score(vectors, scans.manifest, seed), "minutes": minutes}
 
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
+    options.overrides = quote_paths(options.overrides, sweep=False)
     rows = ["random", "histogram", *choices("method")] if options.rows == ["all"] else options.rows
     cells = json.loads(options.out.read_text())["cells"] if options.out.exists() else []
     with tempfile.TemporaryDirectory() as folder:
