@@ -5,8 +5,8 @@
         data.columns.patient_id=group_id views=xray trainer.max_epochs=12
 
 From scratch means random weights in the checkpoint's own architecture and size of scans. Everything after `--` goes to
-`ssl-robust finetune`. Tables show mean ± standard deviation over the seeds. Finished cells of `--out` are kept: a killed
-benchmark continues.
+`ssl-robust finetune`. Tables show mean ± standard deviation over the seeds. Finished cells of `--out` are kept, so a
+killed benchmark continues.
 """
 
 import argparse

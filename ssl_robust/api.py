@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def load_encoder(path_or_name: str | Path) -> Encoder:
-    """A pretrain run's directory, or the name of a checkpoint that ships with the package -> its encoder.
+    """A pretrain run's directory -> its encoder.
 
     Args:
         path_or_name: e.g. "runs/ssl".

@@ -183,8 +183,8 @@ def _execute(name: str, config: DictConfig) -> None:
     n_processes = os.environ.get("WORLD_SIZE", "1")
     if n_processes not in ("", "1"):
         raise UserError(
-            f"{name} was started as {n_processes} processes (WORLD_SIZE), each of which would do the whole work into the "
-            "same out=; a run takes one device for now, start it without torchrun"
+            f"{name} was started as {n_processes} processes (WORLD_SIZE), each of which would do the whole work into "
+            "the same out=; a run takes one device for now, start it without torchrun"
         )
     OmegaConf.resolve(config)
     module, _, function = STAGES[name].function.partition(":")

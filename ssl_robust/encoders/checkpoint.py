@@ -71,10 +71,10 @@ def save_encoder(encoder: Encoder, directory: str | Path, *, card: Card) -> None
 
 
 def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> Encoder:
-    """A run directory, a directory with a card and weights, or the name of a shipped checkpoint -> its encoder.
+    """A run directory, or a directory with a card and weights -> its encoder.
 
     Args:
-        path_or_name: `runs/ssl`, `…/encoder.safetensors`, or a name under `checkpoints/`.
+        path_or_name: `runs/ssl` or `…/encoder.safetensors`; the name of a folder under `checkpoints/`, once one ships.
         in_chans: channels of the scans that it will see; checked against the card where given.
 
     Returns:
