@@ -109,6 +109,10 @@ def _run(arguments: list[str]) -> int:
     config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping, sweep=sweep)
     if flags:
         return _through_hydra(name, flags, overrides)
+    from ssl_robust.unused import unread
+
+    for sentence in unread(name, config, overrides):
+        print(f"Note: {sentence}", file=sys.stderr)
     _execute(name, config)
     return 0
 

@@ -77,7 +77,7 @@ def check(
     for each in chosen:
         for value in _values(each):
             _check_choice(each.key_or_group, str(value))
-    missing = [group for group in _required_groups(stage) if group not in {each.key_or_group for each in chosen}]
+    missing = [group for group in required_groups(stage) if group not in {each.key_or_group for each in chosen}]
     filled = [f"{group}={choices(group)[0]}" for group in missing]
     bare = compose(stage, [f"{each.key_or_group}={_values(each)[0]}" for each in chosen] + filled)
     values = [each for each in parsed if each.key_or_group not in groups]
@@ -139,7 +139,7 @@ def _group_names() -> set[str]:
     return {entry.name for entry in config_directory().iterdir() if entry.is_dir()}
 
 
-def _required_groups(stage: str) -> list[str]:
+def required_groups(stage: str) -> list[str]:
     """Groups that the stage's defaults list leaves to the user (`- method: ???`)."""
     import yaml
 

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -111,6 +112,11 @@ def build_manifest(
     manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
     if found["split"].notna().any():
         splits = named_splits(found["split"].tolist(), where)
+        packaged = defaults("data", "_common")
+        if fractions and (dict(fractions), split_seed) != (packaged["fractions"], packaged["split_seed"]):
+            print(
+                f"Note: {where} brings its splits; data.fractions and data.split_seed change nothing", file=sys.stderr
+            )
     else:
         ids = found["sample_id"].tolist()
         splits = assign_splits(ids, manifest.codes(), manifest.groups(), fractions=fractions, seed=split_seed)

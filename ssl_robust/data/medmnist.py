@@ -55,6 +55,10 @@ def read_medmnist(
         raise UserError(f"data.size={size} does not exist; choose 28, 64, 128 or 224")
     info = INFO[name]
     names = list(info["label"].values())
+    if task is not None and not info["task"].startswith("multi-label"):
+        raise UserError(
+            f"{name} has one label per scan, so there is no data.task={task} to choose; leave data.task= out"
+        )
     number = _task_number(name, names, task) if info["task"].startswith("multi-label") else None
     if number is not None:
         names = [f"no {names[number]}", names[number]]

@@ -11,8 +11,11 @@ from ssl_robust.run import UserError
 def built(classes=None, **columns):
     columns = {"sample_id": ["a", "b", "c", "d"], **columns}
     images = np.arange(4, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
-    return build_manifest(columns, ArraySource(images, "f"), classes=classes, where="here",
-                          fractions={"val": 0.1, "test": 0.2}, split_seed=0)  # fmt: skip
+    splits = {
+        "fractions": columns.pop("fractions", {"val": 0.1, "test": 0.2}),
+        "split_seed": columns.pop("split_seed", 0),
+    }
+    return build_manifest(columns, ArraySource(images, "f"), classes=classes, where="here", **splits)
 
 
 def test_all_columns_are_there_as_texts():
@@ -28,6 +31,15 @@ def test_all_columns_are_there_as_texts():
     assert len(set(groups)) == 3
     assert manifest.has_patients
     assert not built().has_patients
+
+
+def test_fractions_beside_given_splits_are_said_to_change_nothing(capsys):
+    built(split=["train", "train", "val", "test"])
+    built(fractions={"val": 0.3, "test": 0.3}, split_seed=4)
+    assert capsys.readouterr().err == ""
+    built(split=["train", "train", "val", "test"], fractions={"val": 0.3, "test": 0.2})
+    built(split=["train", "train", "val", "test"], split_seed=4)
+    assert capsys.readouterr().err.count("Note: here brings its splits; data.fractions and data.split_seed") == 2
 
 
 def test_codes_get_their_names():

@@ -44,6 +44,10 @@ class TestWithThePackage:
         for task in ("cardiomegaly", 1):
             assert load(tmp_path, name="chestmnist", task=task).classes == ("no cardiomegaly", "cardiomegaly")
 
+    def test_a_task_where_there_is_one_label(self, tmp_path):
+        with pytest.raises(UserError, match=r"pathmnist has one label per scan, .* leave data\.task= out"):
+            load(tmp_path, name="pathmnist", task=0)
+
     def test_wrong_names_and_missing_files(self, tmp_path):
         with pytest.raises(UserError, match=r"data.name=organmnist3d is not a two-dimensional set"):
             load(tmp_path, name="organmnist3d")

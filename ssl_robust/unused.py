@@ -1,0 +1,49 @@
+"""Options that were given and that this run will not read: said before the work starts, not found out afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ssl_robust.overrides import required_groups
+from ssl_robust.run import UserError
+from ssl_robust.settings import compose
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_ENCODER = ("encoder", "encoder_args")
+_OF_VIEWS = ("views", "crop", "encoder_lr_scale")
+
+
+def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """One sentence per option that differs from its default and that nothing will read.
+
+    Args:
+        stage: name of the stage.
+        config: what will run.
+        overrides: what it was composed with.
+
+    Raises:
+        UserError: the option contradicts the checkpoint, so that the user expects another run than this one.
+    """
+    required = [each for each in overrides if each.partition("=")[0] in required_groups(stage)]
+    changed = _changed(config, compose(stage, required))
+    named = config.get("checkpoint") not in (None, "none", "imagenet")
+    for name in _ENCODER:
+        if named and name in changed:
+            raise UserError(
+                f"{name}= is read with checkpoint=none and checkpoint=imagenet only, the card of "
+                f"checkpoint={config.checkpoint} says what its encoder is; take {name}= away"
+            )
+    notes = []
+    if stage in ("embed", "finetune", "audit") and config.data.get("split", "train") != "train":
+        what = "trains on train and measures on test" if stage == "finetune" else "takes every scan"
+        notes.append(f"data.split={config.data.split} is read by pretrain only, {stage} {what}")
+    if config.get("freeze"):
+        notes += [f"{name}= changes nothing with freeze=true" for name in _OF_VIEWS if name in changed]
+    return notes
+
+
+def _changed(config: DictConfig, defaults: DictConfig) -> list[str]:
+    return [name for name in (*_ENCODER, *_OF_VIEWS) if name in config and config[name] != defaults[name]]
