@@ -7,7 +7,8 @@ can be given an interval whose resampling unit is the patient.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
@@ -97,17 +98,29 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, n_bins: 
     return float(np.abs(np.bincount(bins, weights=gap, minlength=n_bins)).sum() / len(labels))
 
 
-def detection(is_wrong: np.ndarray, scores: np.ndarray) -> dict[str, float | dict[str, float]]:
+def detection(
+    is_wrong: np.ndarray,
+    scores: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    n_resamples: int,
+    level: float,
+    seed: int,
+) -> dict[str, Any]:
     """How well scores find the wrong labels; every measure higher = better, and independent of the order of samples.
 
     Args:
         is_wrong: (N,) bool, True where the given label is wrong.
         scores: (N,) finite floats, higher = more likely mislabelled.
+        groups: see `bootstrap_interval`, as are the remaining arguments.
+        n_resamples: number of draws.
+        level: coverage.
+        seed: of the draws.
 
     Returns:
-        auroc; average_precision; precision_at: share of wrong labels among the first "10", "50", "100" (those that do
-        not pass N) and "n_wrong" samples by score, equal scores counted at their mean. NaN where nothing or
-        everything is wrong.
+        An `Interval` each: auroc; average_precision; precision_at: share of wrong labels among the first "10", "50",
+        "100" (those that do not pass N) and "n_wrong" samples by score, equal scores counted at their mean. All NaN
+        where nothing or everything is wrong.
 
     Raises:
         ValueError: lengths differ (the message states both), or a score is not finite.
@@ -117,14 +130,20 @@ def detection(is_wrong: np.ndarray, scores: np.ndarray) -> dict[str, float | dic
         raise ValueError(f"is_wrong and scores differ in shape: {is_wrong.shape} and {scores.shape}; expected (N,)")
     if not np.isfinite(scores).all():
         raise ValueError(f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite")
-    n_wrong = int(is_wrong.sum())
-    cuts = {str(cut): cut for cut in _CUTS if cut <= len(scores)} | {"n_wrong": n_wrong}
-    if n_wrong in (0, len(scores)):
-        return {"auroc": np.nan, "average_precision": np.nan, "precision_at": dict.fromkeys(cuts, np.nan)}
+
+    def interval(measure: Callable[..., float]) -> Interval:
+        if is_wrong.all() or not is_wrong.any():
+            return Interval(np.nan, np.nan, np.nan)
+        return bootstrap_interval(
+            partial(_unless_alike, measure), is_wrong, scores,
+            groups=groups, n_resamples=n_resamples, level=level, seed=seed,
+        )  # fmt: skip
+
+    cuts: dict[str, int | None] = {str(cut): cut for cut in _CUTS if cut <= len(scores)} | {"n_wrong": None}
     return {
-        "auroc": float(roc_auc_score(is_wrong, scores)),
-        "average_precision": float(average_precision_score(is_wrong, scores)),
-        "precision_at": {name: _precision_at(is_wrong, scores, cut) for name, cut in cuts.items()},
+        "auroc": interval(roc_auc_score),
+        "average_precision": interval(average_precision_score),
+        "precision_at": {name: interval(partial(_precision_at, cut)) for name, cut in cuts.items()},
     }
 
 
@@ -228,8 +247,14 @@ def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray,
     return labels, probabilities
 
 
-def _precision_at(is_wrong: np.ndarray, scores: np.ndarray, cut: int) -> float:
-    """Precision among the `cut` highest scores; samples tied at the cut count by their share of wrong labels."""
+def _unless_alike(measure: Callable[..., float], is_wrong: np.ndarray, scores: np.ndarray) -> float:
+    """NaN for a draw in which nothing or everything is wrong."""
+    return float(measure(is_wrong, scores)) if is_wrong.any() and not is_wrong.all() else float("nan")
+
+
+def _precision_at(cut: int | None, is_wrong: np.ndarray, scores: np.ndarray) -> float:
+    """Precision among the highest scores, as many as are wrong where `cut` is None; ties at the cut by their share."""
+    cut = min(int(is_wrong.sum()) if cut is None else cut, len(scores))  # a draw of groups may be smaller than the set
     threshold = np.partition(scores, len(scores) - cut)[len(scores) - cut]
     above, tied = scores > threshold, scores == threshold
     return float((is_wrong[above].sum() + (cut - above.sum()) * is_wrong[tied].mean()) / cut)

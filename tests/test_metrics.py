@@ -77,10 +77,17 @@ def test_classification_states_what_does_not_fit():
         metrics.classification(np.array([0, 1]), np.array([[0.5, 0.5], [np.nan, 0.5]]))
 
 
+def detected(is_wrong, scores):
+    """The estimates, without their intervals."""
+    got = metrics.detection(is_wrong, scores, n_resamples=20, level=0.9, seed=0)
+    precision_at = {name: each.estimate for name, each in got.pop("precision_at").items()}
+    return {name: each.estimate for name, each in got.items()} | {"precision_at": precision_at}
+
+
 def test_detection_of_a_known_answer():
     is_wrong = np.zeros(20, dtype=bool)
     is_wrong[[0, 1, 5]] = True
-    got = metrics.detection(is_wrong, -np.arange(20.0))
+    got = detected(is_wrong, -np.arange(20.0))
     assert got["precision_at"] == {"10": pytest.approx(0.3), "n_wrong": pytest.approx(2 / 3)}
     assert got["average_precision"] == pytest.approx((1 + 1 + 3 / 6) / 3)
     assert got["auroc"] == pytest.approx(1 - 3 / (3 * 17))
@@ -88,15 +95,25 @@ def test_detection_of_a_known_answer():
 
 def test_detection_counts_ties_at_their_mean():
     is_wrong = np.array([True] * 5 + [False] * 15)
-    got = metrics.detection(is_wrong, np.ones(20))
+    got = detected(is_wrong, np.ones(20))
     assert got["auroc"] == 0.5
     assert got["precision_at"] == {"10": 0.25, "n_wrong": 0.25}
 
 
+def test_detection_draws_whole_patients():
+    rng = np.random.default_rng(0)
+    is_wrong, scores, groups = rng.random(60) < 0.3, rng.random(60), np.repeat([0, 1, 2], [4, 6, 50])
+    got = metrics.detection(is_wrong, scores, groups=groups, n_resamples=50, level=0.9, seed=0)
+    assert (
+        got["auroc"] == metrics.detection(is_wrong, scores, groups=groups, n_resamples=50, level=0.9, seed=0)["auroc"]
+    )
+    assert all(each.low <= each.high for each in (*got["precision_at"].values(), got["auroc"]))
+
+
 def test_detection_without_any_error_is_undefined_and_refuses_nan():
-    assert np.isnan(metrics.detection(np.zeros(3, bool), np.arange(3.0))["auroc"])
+    assert np.isnan(detected(np.zeros(3, bool), np.arange(3.0))["auroc"])
     with pytest.raises(ValueError, match="1 of 2"):
-        metrics.detection(np.array([True, False]), np.array([np.nan, 1]))
+        detected(np.array([True, False]), np.array([np.nan, 1]))
 
 
 def test_bootstrap_over_patients_is_wider_than_over_images():

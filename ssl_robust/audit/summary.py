@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ssl_robust import metrics
-
-_CUTS = (10, 50, 100)
 
 
 def summarize(
@@ -62,29 +58,11 @@ def _against_truth(
     if n_wrong in (0, len(rows)):
         return counts
     score = table["score"].iloc[rows].to_numpy(dtype=np.float64)
-    rank = table["rank"].iloc[rows].to_numpy(dtype=np.int64)
-    cuts: dict[str, int | None] = {str(cut): cut for cut in _CUTS if cut <= len(rows)} | {"n_wrong": None}
-
-    def measured(statistic: Any, values: np.ndarray) -> dict[str, float]:
-        return metrics.bootstrap_interval(
-            statistic, wrong, values, groups=groups[rows], seed=seed, **interval
-        )._asdict()
-
+    found = metrics.detection(wrong, score, groups=groups[rows], seed=seed, **interval)
     return {
         **counts,
-        "auroc": measured(partial(_unless_alike, roc_auc_score), score),
-        "average_precision": measured(partial(_unless_alike, average_precision_score), score),
-        "precision_at": {name: measured(partial(_share_among_first, cut), rank) for name, cut in cuts.items()},
+        "auroc": found["auroc"]._asdict(),
+        "average_precision": found["average_precision"]._asdict(),
+        "precision_at": {name: each._asdict() for name, each in found["precision_at"].items()},
         "interval": dict(interval),
     }
-
-
-def _unless_alike(measure: Any, wrong: np.ndarray, score: np.ndarray) -> float:
-    """NaN for a draw in which nothing or everything is wrong."""
-    return float(measure(wrong, score)) if wrong.any() and not wrong.all() else float("nan")
-
-
-def _share_among_first(cut: int | None, wrong: np.ndarray, rank: np.ndarray) -> float:
-    """Share of wrong labels among the first by rank, as a person would look at them; None: as many as are wrong."""
-    first = np.argsort(rank, kind="stable")[: wrong.sum() if cut is None else cut]
-    return float(wrong[first].mean()) if len(first) else float("nan")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
-from ssl_robust.audit.scores.knn import suggest, vote_shares
+from ssl_robust.audit.scores.knn import knn_score, suggest, vote_shares
 from ssl_robust.records import Neighbors
 from ssl_robust.settings import defaults
 
@@ -63,12 +63,12 @@ def audit_table(
     found = _nearest(vectors, rows, patients, k=chosen["k"], center=chosen["center"])
     given = codes[rows]
     shares = vote_shares(found, given, patients, n_classes=len(classes), temperature=chosen["temperature"])
-    scores = 1 - shares[np.arange(len(rows)), given]
+    scores = knn_score(shares, given)
     named = [[names[rows[j]] for j in line if j >= 0] for line in found.indices[:, : chosen["n_neighbors"]]]
     labelled = pd.DataFrame(
         {
             "suggested_label": classes.take(suggest(shares, given)),
-            "score": scores.round(6),
+            "score": scores,
             "rank": pd.array(_ranks(scores, names[rows]), dtype="Int64"),
             "neighbors": pd.Series(named, dtype=object, index=rows),
         },

@@ -15,7 +15,8 @@ def graph(indices, similarities=None):
 
 
 def score(found, labels, groups=None, *, n_classes=3):
-    return knn_score(found, np.asarray(labels), groups, n_classes=n_classes, temperature=TEMPERATURE)
+    labels = np.asarray(labels)
+    return knn_score(vote_shares(found, labels, groups, n_classes=n_classes, temperature=TEMPERATURE), labels)
 
 
 def test_equals_the_written_out_formula():
@@ -61,7 +62,8 @@ def test_missing_neighbours_weigh_nothing():
 
 def test_similarities_below_zero_do_not_overflow():
     found = graph([[1], [0]], [[-0.9], [-0.9]])
-    assert knn_score(found, np.array([0, 0]), n_classes=1, temperature=1e-4).tolist() == [0, 0]
+    shares = vote_shares(found, np.array([0, 0]), n_classes=1, temperature=1e-4)
+    assert knn_score(shares, np.array([0, 0])).tolist() == [0, 0]
 
 
 def test_ties_go_to_the_given_label_then_to_the_lower_class():

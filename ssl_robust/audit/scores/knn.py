@@ -7,34 +7,6 @@ import numpy as np
 from ssl_robust.records import Neighbors
 
 
-def knn_score(
-    neighbors: Neighbors,
-    labels: np.ndarray,
-    groups: np.ndarray | None = None,
-    *,
-    n_classes: int,
-    temperature: float,
-) -> np.ndarray:
-    """1 - the share of the neighbours' votes that the given label gets.
-
-    Args:
-        neighbors: of the N labelled samples among themselves.
-        labels: (N,) ints in [0, n_classes), as given (perhaps wrong).
-        groups: (N,) ints, those that the neighbours were searched with.
-        n_classes: K.
-        temperature: see `vote_shares`.
-
-    Returns:
-        (N,) float in [0, 1], higher = more likely mislabelled; 0 for a sample without neighbours, against which
-        nothing speaks.
-
-    Raises:
-        ValueError: lengths differ (the message states both).
-    """
-    shares = vote_shares(neighbors, labels, groups, n_classes=n_classes, temperature=temperature)
-    return 1 - shares[np.arange(len(labels)), labels]
-
-
 def vote_shares(
     neighbors: Neighbors,
     labels: np.ndarray,
@@ -77,6 +49,20 @@ def vote_shares(
     shares = votes / np.maximum(cumulative[:, -1:], np.finfo(float).tiny)
     shares[rows, labels] = np.where(cumulative[:, -1] > 0, np.minimum(own, 1), 1)
     return shares.round(6)
+
+
+def knn_score(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """1 - the share of the neighbours' votes that the given label gets.
+
+    Args:
+        shares: (N, K) from `vote_shares`.
+        labels: (N,) ints in [0, K), as given (perhaps wrong).
+
+    Returns:
+        (N,) float in [0, 1] with six decimals, higher = more likely mislabelled; 0 for a sample without neighbours,
+        against which nothing speaks.
+    """
+    return (1 - shares[np.arange(len(labels)), labels]).round(6)
 
 
 def suggest(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
