@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,12 @@ from ssl_robust.audit.material import Material, read_material
 from ssl_robust.audit.summary import summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import audit_table
+from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import Corruption, noise_labels
-from ssl_robust.run import Run, UserError, replacing, write_json
+from ssl_robust.run import Run, UserError, write_json
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises a formula
 
 
 def audit(config: DictConfig) -> Path:
@@ -46,7 +44,7 @@ def audit(config: DictConfig) -> Path:
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
         corruption = noise_labels(manifest, settings["noise"], config.seed)
         table = _ranked(material, corruption, settings)
-        _write_csv(run / "audit.csv", table)
+        write_table(run / "audit.csv", table)
         write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects)
         summary = summarize(
             table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
@@ -109,15 +107,3 @@ def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]
         table["is_wrong"] = pd.array(given != truth, dtype="boolean")
         table.loc[~known, "is_wrong"] = pd.NA
     return table
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write the table; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    safe = table.copy()
-    for name in ("sample_id", "path", "label", "suggested_label"):
-        texts = safe[name].astype("string")
-        safe[name] = texts.mask(texts.str.startswith(_FORMULA).fillna(False), "'" + texts)
-    lists = [json.dumps(each, ensure_ascii=False) if isinstance(each, list) else None for each in safe["neighbors"]]
-    safe["neighbors"] = pd.Series(lists, dtype="string")
-    with replacing(path) as temporary:
-        safe.to_csv(temporary, index=False)

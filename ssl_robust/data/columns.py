@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ssl_robust.data.written import unguarded
 from ssl_robust.run import UserError
 
 
@@ -41,7 +42,8 @@ def _beside(path: Path) -> str:
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV file, perhaps compressed, all columns as text; empty cells are NA, and the text "NA" stays a text.
 
-    Commas, semicolons and tabs are told apart by the first line.
+    Commas, semicolons and tabs are told apart by the first line. The apostrophe with which `write_table` keeps a text
+    from being run as a formula is taken off.
 
     Raises:
         UserError: the file is not a table in UTF-8.
@@ -50,8 +52,8 @@ def read_table(path: Path) -> pd.DataFrame:
         head = pd.read_csv(path, sep="\0", engine="python", nrows=1, header=None, encoding="utf-8-sig", dtype=str)
         first = str(head.iloc[0, 0])
         separator = max(",;\t", key=first.count)
-        return pd.read_csv(path, sep=separator, dtype="string", keep_default_na=False, na_values=[""],
-                           encoding="utf-8-sig", skipinitialspace=True)  # fmt: skip
+        return unguarded(pd.read_csv(path, sep=separator, dtype="string", keep_default_na=False, na_values=[""],
+                                     encoding="utf-8-sig", skipinitialspace=True))  # fmt: skip
     except (ValueError, OSError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read as a table ({reason}); save it as CSV in UTF-8") from None

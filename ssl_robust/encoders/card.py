@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,19 @@ def read_card(directory: str | Path) -> Card:
     path = Path(directory) / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing; the card must lie beside encoder.safetensors, copy both files")
-    values: Mapping[str, Any] = read_json(path)
+    return parse_card(read_json(path), path)
+
+
+def parse_card(values: Any, path: Path) -> Card:
+    """A card as JSON holds it -> the card.
+
+    Args:
+        values: what was read.
+        path: where it was read, for messages.
+
+    Raises:
+        UserError: it lacks what is needed to build the encoder, or a value is impossible.
+    """
     if not isinstance(values, dict):
         raise UserError(f"{path} is no card (expected a JSON object); copy the card of the run again")
     known = {field.name for field in fields(Card)}

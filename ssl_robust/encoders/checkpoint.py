@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from ssl_robust import __version__
 from ssl_robust.encoders.card import Card, read_card, write_card
-from ssl_robust.encoders.encoder import Encoder, create_encoder
+from ssl_robust.encoders.encoder import Encoder, create_like
 from ssl_robust.run import UserError, read_json, replacing
 
 WEIGHTS = "encoder.safetensors"
@@ -91,14 +91,7 @@ def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> En
             f"checkpoint={path_or_name} takes {kinds.get(card.in_chans, f'{card.in_chans} channels')}, the scans have "
             f"{in_chans}; set data.channels={card.in_chans}"
         )
-    encoder = create_encoder(
-        card.architecture,
-        in_chans=card.in_chans,
-        input_size=card.input_size,
-        mean=card.mean,
-        std=card.std,
-        encoder_args=card.model_args,
-    )
+    encoder = create_like(card)
     _load_weights(encoder, directory / WEIGHTS)
     encoder.card = card
     return encoder.eval()

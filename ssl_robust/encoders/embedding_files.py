@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.written import write_table
 from ssl_robust.records import Embeddings
-from ssl_robust.run import UserError, read_run, replacing
+from ssl_robust.run import UserError, read_run
 
 VECTORS = "embeddings.npy"
 SAMPLES = "samples.csv"
@@ -25,8 +26,7 @@ _CHUNK = 65536  # rows looked at together
 def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
     """Write `samples.csv`, in the order given; columns of which nothing is known are left out."""
     known = ["sample_id", *(name for name in COLUMNS[1:] if name in samples and samples[name].notna().to_numpy().any())]
-    with replacing(Path(directory) / SAMPLES) as temporary:
-        samples[known].to_csv(temporary, index=False)
+    write_table(Path(directory) / SAMPLES, samples[known])
 
 
 def read_embeddings(

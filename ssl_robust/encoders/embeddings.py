@@ -69,14 +69,24 @@ def embed(
     return Embeddings(np.load(directory / VECTORS, mmap_mode="r"), scans.manifest.table)
 
 
-def encode_rows(encoder: Encoder, scans: ScanSet, rows: np.ndarray, *, batch_size: int) -> np.ndarray:
-    """Vectors of some scans with the encoder as it stands, where it stands; for a look during training.
+def encode_rows(
+    encoder: Encoder,
+    scans: ScanSet,
+    rows: np.ndarray,
+    *,
+    batch_size: int,
+    device: torch.device,
+    what: str | None = None,
+) -> np.ndarray:
+    """Vectors of some scans with the encoder as it stands: for a look during training, and for frozen features.
 
     Args:
-        encoder: computes on its device, with its `autocast`, in evaluation mode; its mode is put back.
+        encoder: is moved to the device; computes with its `autocast` in evaluation mode, and its mode is put back.
         scans: where the rows are.
         rows: (n,) ints, rows of the manifest.
         batch_size: scans per forward pass.
+        device: where to compute.
+        what: what to call it on the screen; None: silence.
 
     Returns:
         (n, D) float32.
@@ -84,9 +94,10 @@ def encode_rows(encoder: Encoder, scans: ScanSet, rows: np.ndarray, *, batch_siz
     Raises:
         UserError: a vector is not finite.
     """
-    device = next(encoder.parameters()).device
+    blocks = _blocks(len(rows), batch_size, batch_size)
     with _prepared(encoder, device, encoder.autocast):
-        parts = [_encode(encoder, scans, rows[block], device) for block in _blocks(len(rows), batch_size, batch_size)]
+        shown = progress(blocks, total=len(blocks), what=what) if what else blocks
+        parts = [_encode(encoder, scans, rows[block], device) for block in shown]
     return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
 
 

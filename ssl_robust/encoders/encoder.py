@@ -197,6 +197,18 @@ def create_encoder(
     )
 
 
+def create_like(like: Card | Encoder) -> Encoder:
+    """The encoder that a card describes, or another one's architecture, with new weights from torch's generator."""
+    return create_encoder(
+        like.architecture if isinstance(like, Card) else like.name,
+        in_chans=like.in_chans,
+        input_size=like.input_size,
+        mean=like.mean,
+        std=like.std,
+        encoder_args=like.model_args,
+    )
+
+
 def _size_arguments(name: str, input_size: int, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What tells a model of fixed input size about ours, the most capable form first.
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl_robust import __version__
-from ssl_robust.encoders.card import Card
-from ssl_robust.encoders.encoder import Encoder, create_encoder
+from ssl_robust.encoders.card import Card, parse_card
+from ssl_robust.encoders.encoder import Encoder, create_like
 from ssl_robust.run import UserError, read_json, replacing, write_json
 from ssl_robust.training.optimizers import mixed_seed
 
@@ -104,23 +104,19 @@ def load_classifier(directory: str | Path) -> tuple[list[Classifier], dict[str, 
         directory: the run directory.
 
     Raises:
-        UserError: there is no classifier in it.
+        UserError: there is no classifier in it, or its card lacks something.
     """
     directory = Path(directory)
     if not (directory / WEIGHTS).is_file():
         raise UserError(f"{directory} holds no {WEIGHTS}; give the `out` of a finetune run")
     values = read_json(directory / CARD)
-    card, weights = Card(**values["encoder"]), load_file(directory / WEIGHTS)
+    missing = {"encoder", "classes", "n_models"} - set(values)
+    if missing:
+        raise UserError(f"{directory / CARD} lacks {min(missing)}; copy the card of the run again")
+    card, weights = parse_card(values["encoder"], directory / CARD), load_file(directory / WEIGHTS)
     models = []
     for number in range(values["n_models"]):
-        encoder = create_encoder(
-            card.architecture,
-            in_chans=card.in_chans,
-            input_size=card.input_size,
-            mean=card.mean,
-            std=card.std,
-            encoder_args=card.model_args,
-        )
+        encoder = create_like(card)
         encoder.card = card
         model = Classifier(encoder, encoder.dim, len(values["classes"]))
         for part, module in {"encoder": encoder.timm, "head": model.head}.items():
@@ -132,13 +128,6 @@ def load_classifier(directory: str | Path) -> tuple[list[Classifier], dict[str, 
 
 def _redrawn(encoder: Encoder) -> Encoder:
     """The same architecture with new weights from torch's generator."""
-    result = create_encoder(
-        encoder.name,
-        in_chans=encoder.in_chans,
-        input_size=encoder.input_size,
-        mean=encoder.mean,
-        std=encoder.std,
-        encoder_args=encoder.model_args,
-    )
+    result = create_like(encoder)
     result.autocast = encoder.autocast
     return result

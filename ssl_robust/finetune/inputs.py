@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.views import Views
+from ssl_robust.encoders.embeddings import encode_rows
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.finetune.classifier import Classifier
-from ssl_robust.run import progress
 
 
 class Inputs(Protocol):
@@ -89,18 +88,18 @@ class FeatureInputs:
         return result
 
 
-@torch.no_grad()
 def frozen_features(encoder: Encoder, scans: ScanSet, *, batch_size: int, device: torch.device, show: bool) -> Tensor:
     """(N, D) float32 features of all scans, on the CPU.
 
     Args:
-        encoder: left as it is, but for its place.
+        encoder: a copy of it computes, with its `autocast`.
         scans: the scans.
         batch_size: scans per forward pass.
         device: where to compute.
         show: progress on the screen.
     """
-    worker = copy.deepcopy(encoder).to(device).eval()
-    batches = Batches(scans, np.arange(len(scans)), batch_size=batch_size, seed=0, shuffle=False, drop_last=False)
-    shown = progress(batches, total=len(batches), what="features, batches") if show else batches
-    return torch.cat([worker(batch.images.to(device)).cpu() for batch in shown])
+    what = "features, batches" if show else None
+    rows = np.arange(len(scans))
+    return torch.from_numpy(
+        encode_rows(copy.deepcopy(encoder), scans, rows, batch_size=batch_size, device=device, what=what)
+    )

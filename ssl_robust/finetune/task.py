@@ -11,8 +11,9 @@ import numpy as np
 
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.splits import SPLITS
+from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import Corruption, noise_labels
-from ssl_robust.run import UserError, replacing
+from ssl_robust.run import UserError
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Task:
         table["label"] = self._names(self.truth)
         table["given_label"] = self._names(self.given)
         table["is_corrupted"] = (self.given != self.truth) & (self.given >= 0)
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(path, table)
 
     def write_predictions(self, path: Path, probabilities: np.ndarray) -> None:
         """predictions.csv of the test split: sample_id, split, label, predicted, and p_<class> for each class.
@@ -63,8 +63,7 @@ class Task:
         table["predicted"] = self._names(probabilities.argmax(axis=1))
         for code, name in enumerate(self.manifest.classes):
             table[f"p_{name}"] = probabilities[:, code].round(6)
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(path, table)
 
     def _names(self, codes: np.ndarray) -> list[str | None]:
         return [None if code < 0 else self.manifest.classes[code] for code in codes]

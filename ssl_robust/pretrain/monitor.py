@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from ssl_robust import metrics
-from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import ScanSet
+from ssl_robust.encoders.embeddings import encode_rows
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.probes import knn_predict
 
@@ -51,11 +51,10 @@ class Monitor:
             `effective_rank` (RankMe, arXiv 2210.02885), `feature_spread` (1 = isotropic, 0 = a single point) and
             `collapsed` (1 = yes); `knn_balanced_accuracy` where both training and validation scans have labels.
         """
-        was_training = encoder.training
-        encoder.eval()
-        vectors = self._embed(encoder, self.queries, device)
-        reference = self._embed(encoder, self.reference, device)
-        encoder.train(was_training)
+        vectors, reference = (
+            encode_rows(encoder, self.scans, rows, batch_size=self.batch_size, device=device)
+            for rows in (self.queries, self.reference)
+        )
         rank, spread = metrics.effective_rank(vectors), metrics.feature_spread(vectors)
         collapsed = spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK
         values = {"effective_rank": rank, "feature_spread": spread, "collapsed": int(collapsed)}
@@ -76,12 +75,6 @@ class Monitor:
         )
         recalls = metrics.class_recalls(codes[self.queries][labelled], chances.argmax(axis=1), n_classes=n_classes)
         return {"knn_balanced_accuracy": float(np.nanmean(recalls))}
-
-    @torch.no_grad()
-    def _embed(self, encoder: Encoder, rows: np.ndarray, device: torch.device) -> np.ndarray:
-        batches = Batches(self.scans, rows, batch_size=self.batch_size, seed=0, shuffle=False, drop_last=False)
-        parts = [encoder(batch.images.to(device)).cpu() for batch in batches]
-        return torch.cat(parts).numpy() if parts else np.empty((0, encoder.dim), dtype=np.float32)
 
 
 def make_monitor(scans: ScanSet, settings: Mapping[str, Any], *, batch_size: int, seed: int) -> Monitor:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ssl_robust.audit.stage import audit
 from ssl_robust.audit.suspects import thumbnail
+from ssl_robust.data.columns import read_table
 from ssl_robust.report import render
 from ssl_robust.run import UserError
 from ssl_robust.settings import compose
@@ -61,7 +62,9 @@ def test_the_table_of_ready_vectors(embeddings, tmp_path):
     assert (rows[5]["label"], rows[5]["score"], rows[5]["rank"], rows[5]["is_wrong"]) == ("", "", "", "")
     names = json.loads(rows[0]["neighbors"])
     assert len(names) == 5
-    assert not {"-scan/00", "-scan/01", "-scan/05"} & set(names)
+    assert set(names) < {row["sample_id"] for row in rows}
+    assert not {"'-scan/00", "'-scan/01", "'-scan/05"} & set(names)
+    assert read_table(out / "audit.csv")["sample_id"].tolist() == [f"-scan/{row:02d}" for row in range(60)]
     for row in rows:
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values())
 

@@ -7,6 +7,7 @@ from ssl_robust.encoders.embedding_files import read_embeddings, write_samples
 from ssl_robust.encoders.embeddings import embed, encode_rows
 from ssl_robust.run import UserError, write_json
 
+CPU = torch.device("cpu")
 OPTIONS = {"batch_size": 4, "device": "cpu", "precision": "fp32"}
 
 
@@ -77,12 +78,12 @@ def test_a_look_during_training_leaves_the_encoder_as_it_was(grey_encoder, grey_
     grey_encoder.train()
     grey_encoder.autocast = torch.bfloat16
     rows = np.array([7, 3, 11])
-    vectors = encode_rows(grey_encoder, grey_scans, rows, batch_size=2)
+    vectors = encode_rows(grey_encoder, grey_scans, rows, batch_size=2, device=CPU)
     assert grey_encoder.training
     assert grey_encoder.autocast is torch.bfloat16
-    everything = encode_rows(grey_encoder, grey_scans, np.arange(20), batch_size=20)
+    everything = encode_rows(grey_encoder, grey_scans, np.arange(20), batch_size=20, device=CPU)
     np.testing.assert_allclose(vectors, everything[rows], rtol=0.05, atol=0.05)
-    assert encode_rows(grey_encoder, grey_scans, rows[:0], batch_size=2).shape == (0, grey_encoder.dim)
+    assert encode_rows(grey_encoder, grey_scans, rows[:0], batch_size=2, device=CPU).shape == (0, grey_encoder.dim)
 
 
 def test_columns_of_which_nothing_is_known_are_left_out(grey_scans, tmp_path):

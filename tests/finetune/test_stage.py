@@ -10,7 +10,7 @@ from ssl_robust.finetune import job as job_module
 from ssl_robust.finetune.classifier import load_classifier
 from ssl_robust.finetune.stage import finetune
 from ssl_robust.finetune.strategies.cross_entropy import CrossEntropy
-from ssl_robust.run import UserError
+from ssl_robust.run import UserError, write_json
 from ssl_robust.settings import choices
 
 NOISE = ["noise=symmetric", "noise.rate=0.3"]
@@ -58,6 +58,10 @@ def test_saved_classifier_gives_the_predictions_of_the_best_epoch(config, freeze
     with torch.no_grad():
         p = model(scans.batch(scans.manifest.rows("test")).images).softmax(dim=1)
     np.testing.assert_allclose(p, predictions[["p_0", "p_1", "p_2"]], atol=2e-3)
+    del card["encoder"]["std"]
+    write_json(out / "classifier.json", card)
+    with pytest.raises(UserError, match=r"classifier\.json lacks std"):
+        load_classifier(out)
 
 
 def test_it_learns(config):

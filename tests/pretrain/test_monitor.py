@@ -13,6 +13,7 @@ class Features(nn.Module):
     """An "encoder" that is a plain function of the scans."""
 
     dim = 4
+    autocast = None
 
     def __init__(self, function):
         super().__init__()

@@ -1,0 +1,49 @@
+"""Tables with users' texts on disk: no spreadsheet runs one of them as a formula, and every text comes back as it was.
+
+A text that a spreadsheet would run gets an apostrophe in front, in every table alike, so that tables still join on
+their ids; `read_table` takes it off again. Numbers are left alone: `-1` runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from ssl_robust.run import replacing
+
+# An apostrophe that is there already is one more in front, else reading would take away what was not added.
+_FORMULA = re.compile(r"(?![+-]?[0-9.]+$)'*[=+\-@\t\r]")
+_GUARDED = r"^'(?='*[=+\-@\t\r])"
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a CSV, atomically.
+
+    Args:
+        path: the file.
+        table: texts are guarded; a list of texts is written as JSON, its texts guarded too.
+    """
+    safe = table.copy()
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
+            safe[name] = column.map(_cell).astype("string")
+    with replacing(path) as temporary:
+        safe.to_csv(temporary, index=False)
+
+
+def unguarded(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before `write_table`, all columns being texts."""
+    return table.assign(**{name: table[name].str.replace(_GUARDED, "", regex=True) for name in map(str, table)})
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return json.dumps([_cell(each) for each in value], ensure_ascii=False)
+    return _guarded(value) if isinstance(value, str) else value
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
