@@ -7,6 +7,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +27,9 @@ def test_the_wheel_holds_configuration_and_templates(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {str(path.relative_to(ROOT / "configs")) for path in (ROOT / "configs").rglob("*.yaml")}
     assert {f"ssl_robust/configs/{name}" for name in inside} <= names
+    templates = {path.name for path in (ROOT / "ssl_robust" / "report" / "templates").iterdir()}
+    assert {"base.html", "audit.html", "style.css"} <= templates
+    assert {f"ssl_robust/report/templates/{name}" for name in templates} <= names
     assert "ssl_robust/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
 
@@ -42,15 +46,20 @@ def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
     # Behind the wheel's own folder; .pth files in it (an editable install) are not followed.
     (packages / "libraries.pth").write_text(str(libraries) + "\n")
     code = "import ssl_robust, ssl_robust.cli; print(ssl_robust.__file__); ssl_robust.cli.main()"
-    shown = subprocess.run(
-        [python, "-c", code, "pretrain", "data=phantoms", "method=simclr", "--cfg", "job"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+
+    def start(*arguments):
+        return subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+
+    shown = start("pretrain", "data=phantoms", "method=simclr", "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
     assert str(packages) in shown.stdout
     assert "temperature:" in shown.stdout
+    # A stage to its end, whose page needs the templates; of ready vectors, so that it takes seconds.
+    np.save(tmp_path / "E.npy", np.random.default_rng(0).normal(size=(20, 4)))
+    (tmp_path / "L.csv").write_text("label\n" + "a\nb\n" * 10)
+    shown = start("audit", "data=embeddings", "data.path=E.npy", "data.labels=L.csv", "out=audit")
+    assert shown.returncode == 0, shown.stderr
+    assert "Label audit" in (tmp_path / "audit" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda path: path.stem)

@@ -36,7 +36,8 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 def unguarded(table: pd.DataFrame) -> pd.DataFrame:
     """A table as it was before `write_table`, all columns being texts."""
-    return table.assign(**{name: table[name].str.replace(_GUARDED, "", regex=True) for name in map(str, table)})
+    texts = {name: column.str.replace(_GUARDED, "", regex=True) for name, column in table.items()}
+    return pd.DataFrame(texts, index=table.index)
 
 
 def _cell(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Settings of the process without which a CPU trains more slowly; a GPU does not notice them."""
+"""Settings of the process without which a CPU trains more slowly, and a GPU not always to the same numbers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ def prepare_processor() -> None:
 
     Subnormal weights slow a processor down several times, hours into a run: they are flushed to zero. And glibc hands
     large arrays back to the kernel after every step, which then clears the same pages again for the next: 10 to 19 % of
-    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them.
+    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them. cuDNN may not choose its algorithms
+    by a race, nor such as add in a different order every time.
     """
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):  # glibc; musl has none

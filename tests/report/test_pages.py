@@ -194,6 +194,15 @@ def test_clean_labels_show_nothing_of_noise(tmp_path):
     assert "wrong labels" not in text
 
 
+def test_the_finetune_page_says_who_chose_the_epoch(tmp_path):
+    run = make_finetune(tmp_path / "ft")
+    assert "validation split chose" in render(run).read_text(encoding="utf-8")
+    write_json(run / "metrics.json", {**json.loads((run / "metrics.json").read_text()), "n_val": 0})
+    text = render(run).read_text(encoding="utf-8")
+    assert "validation split chose" not in text
+    assert "BEST is the last epoch" in text
+
+
 def test_stages_without_a_page_and_directories_without_a_run(tmp_path):
     assert render(finished(tmp_path / "emb", "embed")) is None
     with pytest.raises(UserError, match="holds no run"):

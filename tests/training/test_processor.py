@@ -2,6 +2,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from ssl_robust.training.processor import prepare_processor
 
 CODE = """
 import resource, sys, torch
@@ -27,3 +30,11 @@ def test_memory_stays_with_the_process_and_subnormals_become_zero():
     assert faults["prepared"] < faults["plain"] / 2
     assert total["plain"] > 0
     assert total["prepared"] == 0
+
+
+def test_cudnn_chooses_the_same_algorithms_every_time(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    prepare_processor()
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
