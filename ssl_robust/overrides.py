@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 # Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
-PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir",
+PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
                 "out", "checkpoint", "encoder_file"}  # fmt: skip
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust.data.identifiers import identified
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, named_splits
 from ssl_robust.run import UserError
@@ -156,7 +157,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     for name in wanted:
         if settings.get(name, "???") == "???":
             raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
-    return reader(**{name: settings[name] for name in wanted})
+    return identified(reader(**{name: settings[name] for name in wanted}), settings)
 
 
 def data_settings(name: str, /, **values: Any) -> dict[str, Any]:

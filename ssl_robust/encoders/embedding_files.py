@@ -24,7 +24,13 @@ _CHUNK = 65536  # rows looked at together
 
 
 def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
-    """Write `samples.csv`, in the order given; columns of which nothing is known are left out."""
+    """Write `samples.csv`, in the order given; columns of which nothing is known are left out.
+
+    Patients are numbered, as they are used for grouping only.
+    """
+    if "patient_id" in samples:
+        patients = pd.Series(pd.factorize(samples["patient_id"])[0], index=samples.index)
+        samples = samples.assign(patient_id=patients.astype("string").mask(patients < 0))
     known = ["sample_id", *(name for name in COLUMNS[1:] if name in samples and samples[name].notna().to_numpy().any())]
     write_table(Path(directory) / SAMPLES, samples[known])
 

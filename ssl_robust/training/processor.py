@@ -16,8 +16,8 @@ def prepare_processor() -> None:
 
     Subnormal weights slow a processor down several times, hours into a run: they are flushed to zero. And glibc hands
     large arrays back to the kernel after every step, which then clears the same pages again for the next: 10 to 19 % of
-    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them. cuDNN may not choose its algorithms
-    by a race, nor such as add in a different order every time.
+    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them. cuDNN may not choose its
+    algorithms by a race, nor such as add in a different order every time.
     """
     torch.set_flush_denormal(True)
     torch.backends.cudnn.deterministic = True

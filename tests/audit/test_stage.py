@@ -84,15 +84,6 @@ def test_the_summary_says_what_was_found_and_how(embeddings, tmp_path):
     assert truth["precision_at"]["10"]["low"] <= 0.2 <= truth["precision_at"]["10"]["high"]
 
 
-def test_nothing_that_leaves_the_machine_names_a_patient_or_a_path(embeddings, tmp_path):
-    out = start(tmp_path, *embeddings)
-    page = render(out)
-    for file in (out / "audit.csv", out / "audit.json", out / "suspects.json", page):
-        text = file.read_text(encoding="utf-8")
-        assert "Smith" not in text
-        assert str(tmp_path) not in text
-
-
 def test_without_truth_there_are_no_measures(embeddings, tmp_path):
     out = start(tmp_path, *embeddings, "data.columns.true_label=label")
     assert json.loads((out / "audit.json").read_text())["truth"] == {"n_known": 59, "n_wrong": 0}
@@ -161,6 +152,32 @@ def test_scans_through_an_encoder(scans, tmp_path):
     assert np.array_equal(shown, np.asarray(Image.open(tmp_path / "scans" / "dark" / "wrong.png")))
     page = render(out).read_text(encoding="utf-8")
     assert len(re.findall('<img src="data:image/png', page)) == 4 * 6
+
+
+def test_nothing_that_leaves_the_machine_names_a_patient_or_a_path(scans, tmp_path, capsys):
+    root = tmp_path / "scans"
+    for file in sorted(root.rglob("*.png")):
+        file.rename(file.with_name(f"Smith_{file.name}"))
+    (root / "dark" / "Smith_broken.png").write_bytes(b"no image")
+    out = start(
+        tmp_path, *scans, "neighbors.k=5", "data.patient_pattern='(Smith_[a-z0-9]+)'", "data.max_unreadable=0.5"
+    )
+    page = render(out)
+    log = "".join(capsys.readouterr())
+    assert "Left out 1 of 21" in log
+    texts = [file.read_text(encoding="utf-8") for file in (out / "audit.csv", out / "audit.json", page)]
+    for text in (log, (out / "suspects.json").read_text(encoding="utf-8"), *texts):
+        assert "Smith" not in text
+        assert str(tmp_path / "scans") not in text
+    key = read_table(root / "ssl-robust-ids.csv").set_index("sample_id")["scan"]
+    first = min((row for row in rows_of(out) if row["rank"]), key=lambda row: int(row["rank"]))
+    assert key[first["sample_id"]] == "dark/Smith_wrong.png"
+
+
+def test_patients_of_ready_vectors_stay_out_of_everything(embeddings, tmp_path):
+    out = start(tmp_path, *embeddings)
+    for file in (out / "audit.csv", out / "audit.json", out / "suspects.json", render(out)):
+        assert "Mrs Smith" not in file.read_text(encoding="utf-8")
 
 
 def test_no_suspects_asked_for(scans, tmp_path):

@@ -81,9 +81,9 @@ def test_empty_and_imageless_folders_say_what_they_hold(tmp_path):
 
 def test_patients_from_the_path(tmp_path):
     tree(tmp_path, "a/person1_x.png", "a/person1_y.png", "b/person2_x.png", "b/other.png")
-    manifest = load(tmp_path, patient_pattern=r"person(\d+)")
+    manifest = load(tmp_path, patient_pattern=r"person(\d+)", ids="plain")
     assert manifest.table["patient_id"].fillna("-").tolist() == ["1", "1", "-", "2"]
-    assert load(tmp_path, patient_pattern=r"person\d+").table["patient_id"].iloc[0] == "person1"
+    assert load(tmp_path, patient_pattern=r"person\d+", ids="plain").table["patient_id"].iloc[0] == "person1"
     with pytest.raises(UserError, match=r"matches no path, e.g. not a/person1_x.png"):
         load(tmp_path, patient_pattern="patient")
     with pytest.raises(UserError, match=r"is not a regular expression"):

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -90,3 +91,12 @@ def test_columns_of_which_nothing_is_known_are_left_out(grey_scans, tmp_path):
     write_samples(grey_scans.manifest.table, tmp_path)
     header = (tmp_path / "samples.csv").read_text().splitlines()[0]
     assert header == "sample_id,path,label,patient_id,split"
+
+
+def test_patients_are_numbered_as_they_are_used_for_grouping_only(grey_scans, tmp_path):
+    table = grey_scans.manifest.table
+    table["patient_id"] = pd.Series(["Mrs Smith", "Mr Jones", None, "Mrs Smith"] * 5, dtype="string")
+    write_samples(table, tmp_path)
+    written = pd.read_csv(tmp_path / "samples.csv", dtype=str)["patient_id"]
+    assert written.fillna("").tolist() == ["0", "1", "", "0"] * 5
+    assert table["patient_id"].iloc[0] == "Mrs Smith"
