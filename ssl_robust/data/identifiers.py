@@ -41,17 +41,17 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
         raise UserError(f"data.ids={choice} does not exist; expected auto, plain or hashed")
     if choice == "plain" or (choice == "auto" and not settings.get("patient_pattern")):
         return manifest
-    folder = _folder(settings)
+    folder, names = _folder(settings), pd.Series(manifest.table["sample_id"])
     try:
         salt = _salt(folder)
-        ids = _hashes(manifest.table["sample_id"], salt, b"scan")
-        _remember(folder / LIST, pd.DataFrame({"sample_id": ids, "scan": manifest.table["sample_id"]}))
+        ids = _hashes(names, salt, b"scan")
+        _remember(folder / LIST, pd.DataFrame({"sample_id": ids, "scan": names}))
     except OSError as error:
         raise UserError(
             f"the salt and the list of hashed ids cannot be kept in {folder} ({error.strerror or error}); "
             "name a folder for them with data.ids_folder=, or show ids as they are with data.ids=plain"
         ) from None
-    patients = _hashes(manifest.table["patient_id"], salt, b"patient")
+    patients = _hashes(pd.Series(manifest.table["patient_id"]), salt, b"patient")
     return replace(manifest, table=manifest.table.assign(sample_id=ids, path=ids, patient_id=patients))
 
 

@@ -32,7 +32,7 @@ def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
         patients = pd.Series(pd.factorize(samples["patient_id"])[0], index=samples.index)
         samples = samples.assign(patient_id=patients.astype("string").mask(patients < 0))
     known = ["sample_id", *(name for name in COLUMNS[1:] if name in samples and samples[name].notna().to_numpy().any())]
-    write_table(Path(directory) / SAMPLES, samples[known])
+    write_table(Path(directory) / SAMPLES, pd.DataFrame(samples[known]))
 
 
 def read_embeddings(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.splits import SPLITS
@@ -45,7 +46,7 @@ class Task:
 
     def write_labels(self, path: Path) -> None:
         """labels.csv: sample_id, split, label (the truth as far as it is known), given_label, is_corrupted."""
-        table = self.manifest.table[["sample_id", "split"]].copy()
+        table = pd.DataFrame(self.manifest.table[["sample_id", "split"]])
         table["label"] = self._names(self.truth)
         table["given_label"] = self._names(self.given)
         table["is_corrupted"] = (self.given != self.truth) & (self.given >= 0)
@@ -58,7 +59,7 @@ class Task:
             path: the file.
             probabilities: (n, K), in the order of `test`.
         """
-        table = self.manifest.table.loc[self.test, ["sample_id", "split"]].copy()
+        table = pd.DataFrame(self.manifest.table.loc[self.test, ["sample_id", "split"]])
         table["label"] = self._names(self.truth[self.test])
         table["predicted"] = self._names(probabilities.argmax(axis=1))
         for code, name in enumerate(self.manifest.classes):
