@@ -43,7 +43,7 @@ def stopped_with(*files):
     ("files", "what"),
     [
         (["labels.csv"], "an unfinished run without a checkpoint"),
-        (["ssl/last.ckpt", "ssl/run.json"], r"last\.ckpt"),
+        (["ssl/last.ckpt"], r"last\.ckpt"),
         (["shards/00000.npy", "shards/00001.npy"], "2 shards"),
     ],
 )

@@ -1,5 +1,6 @@
 """The wheel carries everything, and the pipelines answer quickly."""
 
+import os
 import subprocess
 import sys
 import time
@@ -47,8 +48,10 @@ def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
     (packages / "libraries.pth").write_text(str(libraries) + "\n")
     code = "import ssl_robust, ssl_robust.cli; print(ssl_robust.__file__); ssl_robust.cli.main()"
 
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it may name the checkout
+
     def start(*arguments):
-        return subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+        return subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, env=own)
 
     shown = start("pretrain", "data=phantoms", "method=simclr", "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
