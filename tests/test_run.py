@@ -25,6 +25,13 @@ def test_a_finished_run_describes_itself(tmp_path):
     assert (tmp_path / "a" / "config.yaml").read_text().startswith("seed: 3")
 
 
+def test_a_machine_without_git_runs_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with start(tmp_path / "a"):
+        pass
+    assert read_run(tmp_path / "a")["git_revision"] is None
+
+
 def test_refuses_a_directory_with_another_run(tmp_path):
     with start(tmp_path / "a") as run:
         (run / "encoder.safetensors").write_bytes(b"precious")
