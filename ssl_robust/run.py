@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
@@ -44,8 +45,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix is kept at the end, since NumPy and pandas choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # The suffix is kept at the end, since NumPy and pandas choose the format by it. A process number alone is not
+    # unique where containers share a folder: each of them calls its first process 1.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         # Some writers (safetensors) make files that only their owner may read; colleagues share run directories.

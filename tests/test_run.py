@@ -101,6 +101,15 @@ def test_replacing_is_all_or_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
+def test_writers_of_the_same_process_number_do_not_share_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    with replacing(tmp_path / "a.npy") as one, replacing(tmp_path / "a.npy") as other:
+        assert one != other
+        for temporary in (one, other):
+            assert temporary.suffix == ".npy"
+            temporary.touch()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 def test_colleagues_may_read_what_is_written(tmp_path):
     with replacing(tmp_path / "a.bin") as temporary:
