@@ -37,11 +37,12 @@ class UserError(Exception):
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, private: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all: yields a temporary name beside `path`, renamed over it on success.
 
     Args:
         path: the file to write; its folder is made where it is missing.
+        private: only the owner may read it, from the first byte on.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,11 +50,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
     # unique where containers share a folder: each of them calls its first process 1.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
+        if private:
+            temporary.touch(mode=0o600)
         yield temporary
         # Some writers (safetensors) make files that only their owner may read; colleagues share run directories.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o600 if private else 0o666 & ~umask)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -83,9 +86,9 @@ def progress(items: Iterable[T], *, total: int, what: str, every: float = 10.0) 
         yield item
 
 
-def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null."""
-    with replacing(path) as temporary:
+def write_json(path: str | Path, values: Mapping[str, Any], *, private: bool = False) -> None:
+    """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null; `private` as in `replacing`."""
+    with replacing(path, private=private) as temporary:
         text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
