@@ -87,7 +87,7 @@ def progress(items: Iterable[T], *, total: int, what: str, every: float = 10.0) 
 
 
 def write_json(path: str | Path, values: Mapping[str, Any], *, private: bool = False) -> None:
-    """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null; `private` as in `replacing`."""
+    """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null."""
     with replacing(path, private=private) as temporary:
         text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
