@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from ssl_robust.data.scanset import open_scans
+from ssl_robust.encoders.checkpoint import describe, save_encoder
+from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.finetune import job as job_module
 from ssl_robust.finetune.classifier import load_classifier
 from ssl_robust.finetune.stage import finetune
@@ -58,6 +60,17 @@ def test_saved_classifier_gives_the_predictions_of_the_best_epoch(config, freeze
     with torch.no_grad():
         p = model(scans.batch(scans.manifest.rows("test")).images).softmax(dim=1)
     np.testing.assert_allclose(p, predictions[["p_0", "p_1", "p_2"]], atol=2e-3)
+
+
+def test_the_card_tells_how_the_scans_were_prepared_here(config, tmp_path):
+    torch.manual_seed(0)
+    encoder = create_encoder("resnet10t", in_chans=1, input_size=32, mean=[0.4], std=[0.2])
+    card = describe(encoder, resize="pad", method="x", epochs=1, n_scans=9, data_fingerprint="", data_licence="")
+    save_encoder(encoder, tmp_path / "ssl", card=card)
+    options = [f"checkpoint='{tmp_path / 'ssl'}'", "freeze=true", "data.image_size=24", "data.resize=squash"]
+    (model,), card = load_classifier(finetune(config(*options)))
+    assert (card["encoder"]["input_size"], card["encoder"]["resize"]) == (24, "squash")
+    assert model.encoder.input_size == 24
 
 
 def test_it_learns(config):
