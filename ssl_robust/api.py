@@ -78,7 +78,7 @@ def embed(
             raise ValueError(f"{', '.join(options)} are options for paths, not for arrays; leave them out")
         scans = _scans_of_array(data, encoder, resize)
     else:
-        scans = _scans_of_path(Path(data), encoder, {"resize": resize, **options})
+        scans = _scans_of_path(Path(data), encoder, resize, options)
     return embed_scans(
         encoder,
         scans,
@@ -147,7 +147,7 @@ def corrupt(
     return noisy
 
 
-def _scans_of_path(path: Path, encoder: Encoder, options: dict[str, Any]) -> ScanSet:
+def _scans_of_path(path: Path, encoder: Encoder, resize: str, options: dict[str, Any]) -> ScanSet:
     from ssl_robust.data.manifest import data_settings
     from ssl_robust.data.scanset import open_scans
 
@@ -155,7 +155,7 @@ def _scans_of_path(path: Path, encoder: Encoder, options: dict[str, Any]) -> Sca
     if kind is None:
         raise UserError(f"{path} is neither a folder nor a .csv or .npz file; give one of these")
     settings = data_settings(kind, path=str(path), **options)
-    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans)
+    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans, resize=resize)
 
 
 def _scans_of_array(images: np.ndarray, encoder: Encoder, resize: str) -> ScanSet:
