@@ -154,7 +154,8 @@ def _scans_of_path(path: Path, encoder: Encoder, resize: str, options: dict[str,
     kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(path.suffix.lower())
     if kind is None:
         raise UserError(f"{path} is neither a folder nor a .csv or .npz file; give one of these")
-    settings = data_settings(kind, path=str(path), **options)
+    # Nothing is measured here, so that it does not matter which split a patient is in.
+    settings = data_settings(kind, path=str(path), **{"split_leaks": "allow", **options})
     return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans, resize=resize)
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssl_robust.data.labels import check_classes, named, without_missing
 from ssl_robust.data.sources import Source, Subset, digest
-from ssl_robust.data.splits import SPLITS, assign_splits, named_splits
+from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
@@ -51,9 +51,9 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of ids, labels and scans; the same on every machine."""
-        text = self.table[["sample_id", "label"]].to_csv(index=False)
-        return digest(self.source.fingerprint, *self.classes, text)
+        """Hash of scans, ids, labels, splits and who shares a patient; the same on every machine."""
+        table = self.table[["sample_id", "label", "true_label", "split"]].assign(group=self.groups())
+        return digest(self.source.fingerprint, *self.classes, table.to_csv(index=False))
 
     def codes(self, column: str = "label") -> np.ndarray:
         """(N,) int64 positions in `classes` of `label` or `true_label`; -1 where there is none."""
@@ -144,7 +144,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
             package, which gets those keys that it has arguments for.
 
     Raises:
-        UserError: an option is unknown or missing, or the reader refuses the data.
+        UserError: an option is unknown or missing, the reader refuses the data, or splits share patients.
     """
     settings = complete(data)
     reader = _reader(settings.pop("_target_", None))
@@ -157,7 +157,10 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     for name in wanted:
         if settings.get(name, "???") == "???":
             raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
-    return reader(**{name: settings[name] for name in wanted})
+    manifest = reader(**{name: settings[name] for name in wanted})
+    where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
+    check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
+    return manifest
 
 
 def data_settings(name: str, /, **values: Any) -> dict[str, Any]:

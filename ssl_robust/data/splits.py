@@ -41,6 +41,32 @@ def named_splits(values: Sequence[Any], where: str) -> list[str]:
     return names
 
 
+def check_disjoint(splits: Sequence[str], groups: np.ndarray, *, leaks: str, where: str) -> None:
+    """A patient on both sides of a split makes a test look better than it is.
+
+    Args:
+        splits: (N,) names.
+        groups: (N,) patient codes.
+        leaks: "refuse", or "allow" to say it only.
+        where: what to call the data in messages.
+
+    Raises:
+        UserError: patients with scans in several splits, or another value of `leaks`.
+    """
+    if leaks not in ("refuse", "allow"):
+        raise UserError(f"data.split_leaks={leaks} is not known; expected refuse or allow")
+    pairs = np.unique(np.stack([groups, pd.factorize(np.asarray(splits, dtype=object))[0]]), axis=1)
+    n, n_patients = int((np.bincount(pairs[0]) > 1).sum()), len(np.unique(groups))
+    if n and leaks == "allow":
+        print(f"Note: {n} of {n_patients} patients have scans in more than one split", flush=True)
+    elif n:
+        raise UserError(
+            f"{where}: {n} of {n_patients} patients have scans in more than one split, so that a test would flatter; "
+            "give each patient one split, drop the column split to have it made here, or drop the patients if they "
+            "are none (data.split_leaks=allow goes on as it is)"
+        )
+
+
 def assign_splits(
     ids: Sequence[str], labels: np.ndarray, groups: np.ndarray, *, fractions: Mapping[str, float], seed: int
 ) -> np.ndarray:

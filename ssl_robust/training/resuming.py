@@ -39,7 +39,8 @@ def check_same(settings: Mapping[str, Any], *, stage: str, fingerprint: str, fre
             "resume with the first run's options, or choose another out="
         )
     if before.get("data_fingerprint", fingerprint) != fingerprint:
-        raise UserError(f"cannot resume {out}: the scans or their labels have changed; choose another out=")
+        raise UserError(f"cannot resume {out}: the scans, their labels, patients or splits have changed; "
+                        "choose another out=")  # fmt: skip
 
 
 def forget_rows(path: Path, *, after: int) -> None:

@@ -76,11 +76,15 @@ def test_rows_and_take():
     assert some.fingerprint != manifest.fingerprint
 
 
-def test_fingerprint_follows_ids_and_labels():
-    same = built(label=list("xyxy")).fingerprint
-    assert same == built(label=list("xyxy")).fingerprint
-    assert same != built(label=list("xyyy")).fingerprint
-    assert same != built(label=list("xyxy"), sample_id=list("abce")).fingerprint
+def test_fingerprint_follows_all_that_a_result_hangs_on():
+    columns = {"label": list("xyxy"), "split": ["train", "train", "val", "test"], "patient_id": list("ppqr")}
+    same = built(**columns).fingerprint
+    assert same == built(**columns).fingerprint
+    assert same == built(**{**columns, "patient_id": list("mmno")}).fingerprint, "pseudonyms for patients are the same"
+    changes = {"label": list("xyyy"), "sample_id": list("abce"), "true_label": list("xxxx"),
+               "split": ["train", "train", "test", "val"], "patient_id": list("pqrs")}  # fmt: skip
+    for name, values in changes.items():
+        assert built(**{**columns, name: values}).fingerprint != same, name
 
 
 @pytest.mark.parametrize(
