@@ -78,7 +78,7 @@ def embed(
             raise ValueError(f"{', '.join(options)} are options for paths, not for arrays; leave them out")
         scans = _scans_of_array(data, encoder, resize)
     else:
-        scans = _scans_of_path(Path(data), encoder, {"resize": resize, **options})
+        scans = _scans_of_path(Path(data), encoder, resize, options)
     return embed_scans(
         encoder,
         scans,
@@ -147,15 +147,16 @@ def corrupt(
     return noisy
 
 
-def _scans_of_path(path: Path, encoder: Encoder, options: dict[str, Any]) -> ScanSet:
+def _scans_of_path(path: Path, encoder: Encoder, resize: str, options: dict[str, Any]) -> ScanSet:
     from ssl_robust.data.manifest import data_settings
     from ssl_robust.data.scanset import open_scans
 
     kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(path.suffix.lower())
     if kind is None:
         raise UserError(f"{path} is neither a folder nor a .csv or .npz file; give one of these")
-    settings = data_settings(kind, path=str(path), **options)
-    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans)
+    # Nothing is measured here, so that it does not matter which split a patient is in.
+    settings = data_settings(kind, path=str(path), **{"split_leaks": "allow", **options})
+    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans, resize=resize)
 
 
 def _scans_of_array(images: np.ndarray, encoder: Encoder, resize: str) -> ScanSet:

@@ -25,6 +25,13 @@ def test_a_finished_run_describes_itself(tmp_path):
     assert (tmp_path / "a" / "config.yaml").read_text().startswith("seed: 3")
 
 
+def test_a_machine_without_git_runs_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with start(tmp_path / "a"):
+        pass
+    assert read_run(tmp_path / "a")["git_revision"] is None
+
+
 def test_refuses_a_directory_with_another_run(tmp_path):
     with start(tmp_path / "a") as run:
         (run / "encoder.safetensors").write_bytes(b"precious")
@@ -92,6 +99,15 @@ def test_replacing_is_all_or_nothing(tmp_path):
         raise RuntimeError
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_writers_of_the_same_process_number_do_not_share_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    with replacing(tmp_path / "a.npy") as one, replacing(tmp_path / "a.npy") as other:
+        assert one != other
+        for temporary in (one, other):
+            assert temporary.suffix == ".npy"
+            temporary.touch()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")

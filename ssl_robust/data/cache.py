@@ -2,6 +2,7 @@
 
 Every process that finds no cache builds its own under a temporary name, and the last rename wins: two builders write
 the same bytes, so no lock can go stale. The `.json` beside the array is written last; without it there is no cache.
+What lies there are scans of patients: only their owner may read it.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
     if found is not None and not any(each["retry"] and _readable(source, each["row"]) for each in found.unreadable):
         return found
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(directory)
         _build(source, n, geometry, array, description)
     except OSError as error:
@@ -103,15 +104,16 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
 def _opened(array: Path, description: Path) -> Decoded | None:
     try:
         notes = read_json(description)
-        complete = array.stat().st_size == notes["bytes"]
-    except (UserError, OSError):  # none there, or cut short by a power failure
+        if array.stat().st_size != notes["bytes"]:
+            return None
+        return Decoded(np.load(array, mmap_mode="r", allow_pickle=False), notes["unreadable"])
+    except (UserError, OSError):  # none there, cut short by a power failure, or another user's
         return None
-    return None if not complete else Decoded(np.load(array, mmap_mode="r", allow_pickle=False), notes["unreadable"])
 
 
 def _build(source: Source, n: int, geometry: Geometry, array: Path, description: Path) -> None:
     unreadable: list[dict[str, Any]] = []
-    with replacing(array) as temporary, temporary.open("w+b") as file:
+    with replacing(array, private=True) as temporary, temporary.open("w+b") as file:
         writer = _Writer(file, geometry.channels)
         size = geometry.image_size or min(_AUTO_SIDE, _first_side(source, n))
         results = _decode_all(source, n, partial(_square, size=size, geometry=geometry))
@@ -124,7 +126,7 @@ def _build(source: Source, n: int, geometry: Geometry, array: Path, description:
             raise UserError(f"none of the {n} scans can be read; the first one: {unreadable[0]['reason']}")
         writer.finish()
         n_bytes = os.fstat(file.fileno()).st_size
-    write_json(description, {"bytes": n_bytes, "unreadable": unreadable})
+    write_json(description, {"bytes": n_bytes, "unreadable": unreadable}, private=True)
 
 
 class _Writer:

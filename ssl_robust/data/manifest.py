@@ -18,11 +18,13 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.identifiers import identified
+from ssl_robust.data.labels import check_classes, named, without_missing
 from ssl_robust.data.sources import Source, Subset, digest
-from ssl_robust.data.splits import SPLITS, assign_splits, named_splits
+from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
+_LABELS = ("label", "true_label")
 COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
 
 
@@ -51,9 +53,9 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of ids, labels and scans; the same on every machine."""
-        text = self.table[["sample_id", "label"]].to_csv(index=False)
-        return digest(self.source.fingerprint, *self.classes, text)
+        """Hash of scans, ids, labels, splits and who shares a patient; the same on every machine."""
+        table = self.table[["sample_id", "label", "true_label", "split"]].assign(group=self.groups())
+        return digest(self.source.fingerprint, *self.classes, table.to_csv(index=False))
 
     def codes(self, column: str = "label") -> np.ndarray:
         """(N,) int64 positions in `classes` of `label` or `true_label`; -1 where there is none."""
@@ -91,7 +93,8 @@ def build_manifest(
     """Columns as a reader found them -> checked manifest; makes the splits where none are given.
 
     Args:
-        columns: `sample_id` and any of the other five; None, NaN and empty texts mean unknown.
+        columns: `sample_id` and any of the other five; None, NaN and empty texts mean unknown, and so do labels below
+            zero among whole numbers.
         source: pixels of the rows.
         classes: names in the order of their codes, or None: the labels that occur, numbers by value.
         fractions: shares of `val` and `test` where the splits are made here.
@@ -99,7 +102,7 @@ def build_manifest(
         where: what to call the data in messages.
 
     Raises:
-        UserError: no scan, an id twice, an unknown split, a label outside `classes`.
+        UserError: no scan, an id or a class twice, an unknown split, labels that are not of `classes`.
     """
     n = len(columns["sample_id"])
     if n == 0:
@@ -107,8 +110,12 @@ def build_manifest(
     found = {name: _strings(columns.get(name), n) for name in COLUMNS}
     _check_ids(found["sample_id"], where)
     found["path"] = found["path"].fillna(found["sample_id"])
-    for name in ("label", "true_label"):
-        found[name] = _named(found[name], classes, where)
+    for name in _LABELS:
+        found[name] = without_missing(found[name], classes)
+    if classes is not None:
+        check_classes(classes, where)
+        together = {label for name in _LABELS for label in found[name].dropna()}
+        found |= {name: named(found[name], classes, where, together=together) for name in _LABELS}
     names = {*found["label"].dropna(), *found["true_label"].dropna()}
     manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
     if found["split"].notna().any():
@@ -144,7 +151,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
             package, which gets those keys that it has arguments for.
 
     Raises:
-        UserError: an option is unknown or missing, or the reader refuses the data.
+        UserError: an option is unknown or missing, the reader refuses the data, or splits share patients.
     """
     settings = complete(data)
     reader = _reader(settings.pop("_target_", None))
@@ -157,7 +164,10 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     for name in wanted:
         if settings.get(name, "???") == "???":
             raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
-    return identified(reader(**{name: settings[name] for name in wanted}), settings)
+    manifest = reader(**{name: settings[name] for name in wanted})
+    where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
+    check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
+    return identified(manifest, settings)
 
 
 def data_settings(name: str, /, **values: Any) -> dict[str, Any]:
@@ -195,20 +205,6 @@ def _strings(values: Any, n: int) -> pd.Series:
         return pd.Series([pd.NA] * n, dtype="string", index=pd.RangeIndex(n))
     texts = [pd.NA if pd.isna(value) or not str(value).strip() else str(value).strip() for value in values]
     return pd.Series(texts, dtype="string", index=pd.RangeIndex(n))
-
-
-def _named(labels: pd.Series, classes: Sequence[str] | None, where: str) -> pd.Series:
-    """Labels as class names: a code is replaced by its name where names are given."""
-    if classes is None:
-        return labels
-    names = {str(code): str(name) for code, name in enumerate(classes)}
-    names |= {str(name): str(name) for name in classes}
-    if unknown := set(labels.dropna()) - set(names):
-        raise UserError(
-            f"{where}: the label {min(unknown)!r} is not one of data.classes ({', '.join(map(str, classes))}); "
-            f"name all classes there, in the order of their codes"
-        )
-    return labels.map(names, na_action="ignore").astype("string")
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -95,13 +95,16 @@ class ScanSet:
         return mean.tolist(), np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1)).tolist()
 
 
-def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channels: int | None = None) -> ScanSet:
+def open_scans(
+    data: Mapping[str, Any], *, image_size: int | None = None, channels: int | None = None, resize: str | None = None
+) -> ScanSet:
     """Read the manifest, decode its scans (once; later calls open the cache), leave out what cannot be read.
 
     Args:
         data: the `data` node of a configuration.
         image_size: what a checkpoint asks for; yields to a number in `data.image_size`.
         channels: what a checkpoint asks for; yields to a number in `data.channels`.
+        resize: what a checkpoint asks for; yields to pad or squash in `data.resize`.
 
     Raises:
         UserError: an option has a wrong value, or more than `data.max_unreadable` of the scans cannot be read.
@@ -111,10 +114,8 @@ def open_scans(data: Mapping[str, Any], *, image_size: int | None = None, channe
         _number(settings["image_size"], "image_size", "auto or a number of pixels, 8 to 4096", range(8, 4097))
         or image_size,
         _number(settings["channels"], "channels", "auto, 1 or 3", (1, 3)) or channels,
-        settings["resize"],
+        _resize(settings["resize"]) or resize or "pad",
     )
-    if geometry.resize not in ("pad", "squash"):
-        raise UserError(f"data.resize={geometry.resize} is not known; expected pad or squash")
     if settings["split"] not in (*SPLITS, "all"):
         raise UserError(f"data.split={settings['split']} does not exist; expected {', '.join(SPLITS)} or all")
     manifest = load_manifest(data)
@@ -138,6 +139,13 @@ def _report(unreadable: list[dict[str, str]], n: int, limit: float) -> None:
             f"{shown}{more}; repair or remove them, or raise the limit"
         )
     print(f"Left out {len(unreadable)} of {n} scans that cannot be read: {shown}{more}", flush=True)
+
+
+def _resize(value: Any) -> str | None:
+    """pad or squash, None for "auto"."""
+    if value not in ("auto", None, "pad", "squash"):
+        raise UserError(f"data.resize={value} is not known; expected auto, pad or squash")
+    return None if value == "auto" else value
 
 
 def _number(value: Any, name: str, expected: str, allowed: Sequence[int]) -> int | None:

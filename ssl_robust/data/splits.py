@@ -41,6 +41,32 @@ def named_splits(values: Sequence[Any], where: str) -> list[str]:
     return names
 
 
+def check_disjoint(splits: Sequence[str], groups: np.ndarray, *, leaks: str, where: str) -> None:
+    """A patient on both sides of a split makes a test look better than it is.
+
+    Args:
+        splits: (N,) names.
+        groups: (N,) patient codes.
+        leaks: "refuse", or "allow" to say it only.
+        where: what to call the data in messages.
+
+    Raises:
+        UserError: patients with scans in several splits, or another value of `leaks`.
+    """
+    if leaks not in ("refuse", "allow"):
+        raise UserError(f"data.split_leaks={leaks} is not known; expected refuse or allow")
+    pairs = np.unique(np.stack([groups, pd.factorize(np.asarray(splits, dtype=object))[0]]), axis=1)
+    n, n_patients = int((np.bincount(pairs[0]) > 1).sum()), len(np.unique(groups))
+    if n and leaks == "allow":
+        print(f"Note: {n} of {n_patients} patients have scans in more than one split", flush=True)
+    elif n:
+        raise UserError(
+            f"{where}: {n} of {n_patients} patients have scans in more than one split, so that a test would flatter; "
+            "give each patient one split, drop the column split to have it made here, or drop the patients if they "
+            "are none (data.split_leaks=allow goes on as it is)"
+        )
+
+
 def assign_splits(
     ids: Sequence[str], labels: np.ndarray, groups: np.ndarray, *, fractions: Mapping[str, float], seed: int
 ) -> np.ndarray:
@@ -48,7 +74,7 @@ def assign_splits(
 
     Scans are put in the order of their ids first, so that the answer depends on the set alone. Patients without any
     label, and the only patient of a class, go to train: they could not be scored, or not be learned. Without any
-    label all is train.
+    label all is train. A share smaller than a patient gets one patient.
 
     Args:
         ids: (N,) unique ids.
@@ -90,14 +116,35 @@ def _held_out_candidates(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _draw(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """(n,) bool: about `share` of the rows, whole patients, classes in proportion."""
+    """(n,) bool: about `share` of the rows, whole patients, classes in proportion where there are enough patients."""
     patients, sizes = np.unique(groups, return_counts=True)
     if share <= 0 or len(patients) < 2:
         return np.zeros(len(labels), dtype=bool)
-    if len(patients) > _MANY or sizes.max() == 1:
-        whole = _folds_taken(StratifiedKFold, _main_labels(labels, groups), None, share, seed)
-        return np.isin(groups, patients[whole])
+    by_patient = len(patients) > _MANY or sizes.max() == 1
+    dealt = _main_labels(labels, groups) if by_patient else labels
+    if _n_folds(share) > min(len(patients), np.unique(dealt, return_counts=True)[1].max()):
+        return np.isin(groups, patients[_patients_taken(sizes, share, seed)])
+    if by_patient:
+        return np.isin(groups, patients[_folds_taken(StratifiedKFold, dealt, None, share, seed)])
     return _folds_taken(StratifiedGroupKFold, labels, groups, share, seed)
+
+
+def _n_folds(share: float) -> int:
+    """In how many equal parts the rows are dealt out, some of which make up the share."""
+    rest = min(share, 1 - share)
+    return Fraction(share).limit_denominator(20).denominator if rest >= 1 / 20 else round(1 / rest)
+
+
+def _patients_taken(sizes: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(P,) bool: patients in random order that bring the rows nearest to the share; at least one, and not all."""
+    chosen = np.zeros(len(sizes), dtype=bool)
+    target = share * sizes.sum()
+    for patient in np.random.default_rng(seed).permutation(len(sizes)):
+        if chosen.sum() < len(sizes) - 1 and sizes[patient] < 2 * (target - sizes[chosen].sum()):
+            chosen[patient] = True
+    if not chosen.any():
+        chosen[sizes.argmin()] = True
+    return chosen
 
 
 def _folds_taken(
@@ -109,15 +156,11 @@ def _folds_taken(
 ) -> np.ndarray:
     """(n,) bool: whether the row is in one of the first folds, as many as make up the share."""
     chosen = np.zeros(len(labels), dtype=bool)
-    most = int(np.unique(labels, return_counts=True)[1].max())
-    n_folds = min(Fraction(share).limit_denominator(20).denominator, most)
-    n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
-    if n_folds < 2:
-        return chosen
+    n_folds = _n_folds(share)
     folds = splitter(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for _, fold in islice(folds.split(labels, labels, groups), max(1, round(share * n_folds))):
+        for _, fold in islice(folds.split(labels, labels, groups), min(max(1, round(share * n_folds)), n_folds - 1)):
             chosen[fold] = True
     return chosen
 

@@ -84,8 +84,7 @@ class Views:
         self._places: dict[int, list[int]] = {}
         of_place = [crop for crop in self.crops for _ in range(crop.n)]
         for place, crop in enumerate(of_place):
-            side = max(_SMALLEST_SIDE, round(crop.size * image_size / 8) * 8)
-            self._places.setdefault(side, []).append(place)
+            self._places.setdefault(_side(crop, image_size), []).append(place)
 
     @property
     def n_views(self) -> int:
@@ -100,8 +99,8 @@ class Views:
             generator: of the images' device; the same state gives the same views.
 
         Returns:
-            `n_views` tensors (B, C, side, side), float32 in [0, 1], channels_last; side = the crop's size times
-            `image_size`, rounded to a multiple of 8, at least 16.
+            `n_views` tensors (B, C, side, side), float32 in [0, 1], channels_last; side = `image_size` for a crop of
+            size 1.0, else that share of it, rounded to a multiple of 8, at least 16.
 
         Raises:
             ValueError: wrong channels, not square, or a generator of another device.
@@ -211,6 +210,13 @@ class _Draw:
 
     def normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, **self._options)
+
+
+def _side(crop: Crop, image_size: int) -> int:
+    """Side of a view in pixels; a whole one is as large as the scans that the encoder sees without augmentation."""
+    if crop.size == 1:
+        return image_size
+    return max(_SMALLEST_SIDE, math.floor(crop.size * image_size / 8 + 0.5) * 8)
 
 
 def _range(pair: Sequence[float]) -> tuple[float, float]:

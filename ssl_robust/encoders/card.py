@@ -27,7 +27,7 @@ class Card:
         method: the self-supervised method; "none" for random, "imagenet" for timm's weights.
         epochs: epochs of pretraining.
         n_scans: scans that it was pretrained on.
-        data_fingerprint: hash of those scans, so that a leak into a test set can be found.
+        data_fingerprint: hash of the set that they are from, with its labels and splits.
         data_licence: licence of those scans, as the user states it.
         version: version of ssl-robust that wrote the card.
     """

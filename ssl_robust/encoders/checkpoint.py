@@ -40,7 +40,7 @@ def describe(
         method: the self-supervised method.
         epochs: epochs of pretraining.
         n_scans: scans it was pretrained on.
-        data_fingerprint: hash of those scans.
+        data_fingerprint: hash of the set that they are from.
         data_licence: their licence, "" where unknown.
     """
     return Card(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,8 +11,10 @@ import numpy as np
 import torch
 
 from ssl_robust.data.scanset import ScanSet
+from ssl_robust.data.sources import digest
 from ssl_robust.encoders.embedding_files import VECTORS, write_samples
 from ssl_robust.encoders.encoder import Encoder, pick_device, pick_precision
+from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
@@ -157,15 +157,10 @@ def _write_shards(
 
 def fingerprint(encoder: Encoder, scans: ScanSet, *, batch_size: int) -> str:
     """Hash of all that the vectors follow from: weights, normalisation, precision, scans and their preparation."""
-    facts = [
-        encoder.name, encoder.model_args, encoder.mean, encoder.std, str(encoder.autocast), batch_size,
-        scans.manifest.fingerprint, scans.image_size, scans.channels, scans.resize,
-    ]  # fmt: skip
-    summary = hashlib.blake2b(json.dumps(facts, default=str).encode(), digest_size=16)
-    for key, value in encoder.timm.state_dict().items():
-        summary.update(key.encode())
-        summary.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return summary.hexdigest()
+    return digest(
+        encoder_fingerprint(encoder), scans.manifest.fingerprint, scans.resize,
+        *map(str, (encoder.autocast, batch_size, scans.image_size, scans.channels)),
+    )  # fmt: skip
 
 
 def _check_origin(directory: Path, origin: str) -> None:

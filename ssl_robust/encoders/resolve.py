@@ -1,7 +1,7 @@
 """`checkpoint=` and `data=` of a configuration -> the encoder and the scans prepared for it.
 
-They depend on each other: a checkpoint's card decides size and channels of the scans, and the scans decide the
-normalisation of a random encoder. Every stage that starts from an encoder calls this one function.
+They depend on each other: a checkpoint's card decides size, channels and resizing of the scans, and the scans decide
+the normalisation of a random encoder. Every stage that starts from an encoder calls this one function.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def open_encoder_and_scans(config: DictConfig) -> tuple[Encoder, ScanSet]:
         scans = open_scans(config.data)
         return _new_encoder(config, scans, pretrained=choice == "imagenet"), scans
     card = read_card(find_checkpoint(choice))
-    scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans)
+    scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize)
     if scans.resize != card.resize:
         print(
             f"Note: the encoder learned from scans resized by {card.resize}, these are resized by {scans.resize}; "

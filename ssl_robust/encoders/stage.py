@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust.encoders.embeddings import embed
+from ssl_robust.encoders.fingerprints import count_seen
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.run import Run, UserError
 
@@ -33,6 +34,8 @@ def embed_stage(config: DictConfig) -> Path:
     with Run(config.out, stage="embed", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         encoder, scans = open_encoder_and_scans(config)
         run.note(data_fingerprint=scans.manifest.fingerprint, n_scans=len(scans.manifest), unreadable=scans.unreadable)
+        seen = count_seen(config.checkpoint, scans, scans.manifest.rows("test"), what="test scans")
+        run.note(n_test_pretrained_on=seen)
         emb = embed(
             encoder,
             scans,

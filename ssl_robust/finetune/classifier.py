@@ -81,7 +81,7 @@ def save_classifier(
     Args:
         models: with an `Encoder` each.
         directory: the run directory.
-        card: of the encoder before fine-tuning; says how scans must be prepared.
+        card: of the encoder before fine-tuning, with the size and the resizing of the scans that it is fine-tuned on.
         classes: names, in the order of the logits.
         strategy: name of the strategy; several models are averaged over their softmax.
     """

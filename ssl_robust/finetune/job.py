@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ class Job:
 
     def __init__(self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task) -> None:
         self.settings, self.scans, self.task, self.encoder = settings, scans, task, encoder
-        self.card = encoder.card or _card(encoder, scans, settings["checkpoint"])
+        origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
+        # The scans may have been prepared otherwise than those that the encoder learned from.
+        self.card = replace(origin, input_size=scans.image_size, resize=scans.resize)
         self.history = History(task)
         trainer, seed = settings["trainer"], settings["seed"]
         device = pick_device(trainer["device"])

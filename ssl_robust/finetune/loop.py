@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ssl_robust.finetune.classifier import Classifier
 from ssl_robust.finetune.inputs import Inputs
@@ -78,7 +79,7 @@ class Loop:
             loss: mean over batches and models; lr: the last rate, before the groups' factors.
 
         Raises:
-            UserError: the loss is no longer finite.
+            UserError: the loss or the weights are no longer finite.
         """
         torch.manual_seed(mixed_seed(self.seed, epoch))
         plan = self.strategy.plan_epoch(epoch, self.evaluate)
@@ -98,9 +99,9 @@ class Loop:
                 step = epoch * updates + number // self.accumulate
                 factor = self._step(Progress(step, self.n_epochs * updates, epoch, self.n_epochs))
             display.advance(len(next(iter(batches[0].values())).labels))
-        if not torch.isfinite(total):
-            raise UserError(f"the loss became {float(total)} in epoch {epoch + 1}; start again (overwrite=true) with a "
-                            "lower optim.lr")  # fmt: skip
+        if not torch.isfinite(total + self._weights()):
+            raise UserError(f"the loss or the weights are no longer finite in epoch {epoch + 1}; start again "
+                            "(overwrite=true) with a lower optim.lr")  # fmt: skip
         return {"loss": float(total) / steps, "lr": factor * self.optimizer.defaults["lr"]}
 
     @torch.no_grad()
@@ -138,6 +139,11 @@ class Loop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return factor
+
+    def _weights(self) -> Tensor:
+        """Size of all weights: not finite once the last step has spoilt them, which no loss has shown yet."""
+        parts = [each.detach().abs().max() for group in self.optimizer.param_groups for each in group["params"]]
+        return torch.stack(parts).sum()
 
     def _batches(
         self, plan: Sequence[Mapping[str, Stream]], epoch: int, steps: int

@@ -13,7 +13,7 @@ from ssl_robust.finetune.history import History
 from ssl_robust.run import write_json
 
 
-def write_results(out: Path, history: History, *, interval: Mapping[str, Any], seed: int) -> None:
+def write_results(out: Path, history: History, *, interval: Mapping[str, Any], seed: int, n_seen: int | None) -> None:
     """Write predictions.csv, dynamics.npz and metrics.json, and say the two numbers that count.
 
     Args:
@@ -21,6 +21,7 @@ def write_results(out: Path, history: History, *, interval: Mapping[str, Any], s
         history: of all epochs.
         interval: `level` and `n_resamples` of the interval around the best epoch's balanced accuracy.
         seed: of that interval.
+        n_seen: test scans that the encoder was pretrained on, None where that is unknown.
     """
     task, corruption = history.task, history.task.corruption
     task.write_predictions(out / "predictions.csv", history.best_test)
@@ -52,7 +53,14 @@ def write_results(out: Path, history: History, *, interval: Mapping[str, Any], s
     }
     write_json(
         out / "metrics.json",
-        {"best": best, "last": history.last(), "noise": noise, **counts, "classes": task.manifest.classes},
+        {
+            "best": best,
+            "last": history.last(),
+            "noise": noise,
+            **counts,
+            "n_test_pretrained_on": n_seen,
+            "classes": task.manifest.classes,
+        },
     )
     last = history.last()
     print(f"Test balanced accuracy: best epoch {best['balanced_accuracy']:.3f}, "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from ssl_robust.encoders.fingerprints import count_seen, encoder_fingerprint
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
@@ -39,16 +40,18 @@ def finetune(config: DictConfig) -> Path:
     _check(settings)
     encoder, scans = open_encoder_and_scans(config)
     task = make_task(scans.manifest, settings["noise"], settings["seed"])
-    fingerprint = scans.manifest.fingerprint
+    fingerprint, origin = scans.manifest.fingerprint, encoder_fingerprint(encoder)
     if settings["resume"]:
-        check_same(settings, stage="finetune", fingerprint=fingerprint)
+        check_same(settings, stage="finetune", fingerprint=fingerprint, encoder=origin)
+    seen = count_seen(settings["checkpoint"], scans, task.test, what="test scans")
     job = Job(settings, encoder, scans, task)
     with Run(settings["out"], stage="finetune", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(data_fingerprint=fingerprint, n_scans=len(scans), unreadable=scans.unreadable)
+        run.note(encoder_fingerprint=origin, n_test_pretrained_on=seen)
         task.write_labels(run / "labels.csv")
         job.fit(run.path, resume=run.resumed)
-        write_results(run.path, job.history, interval=settings["interval"], seed=settings["seed"])
+        write_results(run.path, job.history, interval=settings["interval"], seed=settings["seed"], n_seen=seen)
     return run.path
 
 

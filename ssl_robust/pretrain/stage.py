@@ -15,6 +15,7 @@ from ssl_robust.data.scanset import ScanSet, open_scans
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder, pick_device, pick_precision
+from ssl_robust.encoders.fingerprints import write_seen
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
@@ -33,7 +34,7 @@ def pretrain(config: DictConfig) -> Path:
         config: composed from `configs/pretrain.yaml`.
 
     Returns:
-        The run directory: encoder.safetensors, encoder.json, metrics.csv, last.ckpt, run.json, config.yaml.
+        The run directory: encoder.safetensors, encoder.json, scans.npy, metrics.csv, last.ckpt, run.json, config.yaml.
 
     Raises:
         UserError: an option does not fit, there are too few scans, the run to be resumed was another one, or the
@@ -63,6 +64,7 @@ def pretrain(config: DictConfig) -> Path:
             data_fingerprint=scans.manifest.fingerprint,
             data_licence=settings["data_licence"],
         )
+        write_seen(scans, rows, run.path)
         save_encoder(encoder, run.path, card=card)
     return run.path
 

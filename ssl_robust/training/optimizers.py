@@ -54,4 +54,5 @@ def rate_factor(progress: Progress, *, warmup: float) -> float:
 
 def mixed_seed(*key: int) -> int:
     """A well-mixed 63-bit seed for a key such as (seed, step, rank): neighbouring keys give unrelated streams."""
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    # NumPy pads a key with zeros, so that (3, 1) and (3, 1, 0) would be one; the length in front tells them apart.
+    return int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)

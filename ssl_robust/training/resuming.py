@@ -13,17 +13,26 @@ FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "d
                   "trainer.progress", "data.path", "data.root", "data.index", "data.cache_dir"})  # fmt: skip
 
 
-def check_same(settings: Mapping[str, Any], *, stage: str, fingerprint: str, free: Collection[str] = FREE) -> None:
+def check_same(
+    settings: Mapping[str, Any],
+    *,
+    stage: str,
+    fingerprint: str,
+    encoder: str | None = None,
+    free: Collection[str] = FREE,
+) -> None:
     """A run can only be continued with what it was started with.
 
     Args:
         settings: the resolved configuration of the continuation, with `out`.
         stage: the stage that asks.
         fingerprint: of its data.
+        encoder: fingerprint of the encoder that it starts from, where it does.
         free: dotted names that may differ.
 
     Raises:
-        UserError: an option or the data differ (the message names the first), or `out` is another stage's run.
+        UserError: an option, the data or the encoder differ (the message names the first), or `out` is another stage's
+            run.
     """
     out = Path(settings["out"])
     if not out.is_dir() or not any(out.iterdir()):
@@ -39,7 +48,11 @@ def check_same(settings: Mapping[str, Any], *, stage: str, fingerprint: str, fre
             "resume with the first run's options, or choose another out="
         )
     if before.get("data_fingerprint", fingerprint) != fingerprint:
-        raise UserError(f"cannot resume {out}: the scans or their labels have changed; choose another out=")
+        raise UserError(f"cannot resume {out}: the scans, their labels, patients or splits have changed; "
+                        "choose another out=")  # fmt: skip
+    if encoder is not None and before.get("encoder_fingerprint", encoder) != encoder:
+        raise UserError(f"cannot resume {out}: checkpoint={settings['checkpoint']} is another encoder than before; "
+                        "give the first one, or choose another out=")  # fmt: skip
 
 
 def forget_rows(path: Path, *, after: int) -> None:

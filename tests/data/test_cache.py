@@ -184,6 +184,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         decoded(ArraySource(COLOR, "c"), 12, AUTO, tmp_path / "file" / "cache")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_scans_of_patients_are_for_their_owner_alone(tmp_path):
+    place = tmp_path / "new" / "cache"
+    decoded(ArraySource(COLOR, "c"), 12, AUTO, place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in place.iterdir()} == {0o600}
+    assert len(list(place.iterdir())) == 2
+
+
 def test_where_the_cache_lies(monkeypatch, tmp_path):
     assert cache_directory(str(tmp_path)) == tmp_path
     monkeypatch.setenv("SSL_ROBUST_CACHE", str(tmp_path / "env"))

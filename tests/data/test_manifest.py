@@ -43,11 +43,35 @@ def test_fractions_beside_given_splits_are_said_to_change_nothing(capsys):
 
 
 def test_codes_get_their_names():
-    manifest = built(classes=["nevus", "melanoma"], label=[1, 0, "melanoma", None])
-    assert manifest.table["label"].tolist()[:3] == ["melanoma", "nevus", "melanoma"]
-    assert manifest.codes().tolist() == [1, 0, 1, -1]
+    classes = ["nevus", "melanoma"]
+    for label in ([1, 0, 1, None], ["melanoma", "nevus", "melanoma", None], ["1", "0", "1", "-1"]):
+        manifest = built(classes=classes, label=label, true_label=["nevus", None, None, None])
+        assert manifest.table["label"].tolist()[:3] == ["melanoma", "nevus", "melanoma"]
+        assert manifest.codes().tolist() == [1, 0, 1, -1]
+        assert manifest.codes("true_label").tolist() == [0, -1, -1, -1]
     with pytest.raises(UserError, match=r"label '2' is not one of data.classes \(nevus, melanoma\)"):
         built(classes=["nevus", "melanoma"], label=[2, 0, 1, 0])
+
+
+def test_classes_named_by_numbers_do_not_shift_the_labels():
+    assert built(classes=[1, 2, 3], label=[0, 1, 2, 0]).table["label"].tolist() == ["1", "2", "3", "1"]
+    assert built(classes=[1, 2, 3], label=[1, 2, 3, 1]).table["label"].tolist() == ["1", "2", "3", "1"]
+    both = built(classes=[1, 2, 3], label=[1, 2, 1, 2], true_label=[0, 1, 1, 2])
+    assert both.table["label"].tolist() == ["2", "3", "2", "3"], "the codes of the other column decide"
+    with pytest.raises(UserError, match=r"'1' may be a name of data.classes \(1, 2, 3\) or a code"):
+        built(classes=[1, 2, 3], label=[1, 2, 1, 2])
+    with pytest.raises(UserError, match=r"some labels are names .* and some codes, e.g. '1'"):
+        built(classes=["a", "b"], label=["a", 1, "b", "a"])
+    with pytest.raises(UserError, match="names 'a' twice"):
+        built(classes=["a", "b", "a"], label=["a", "b", "a", "b"])
+
+
+def test_what_means_no_label():
+    assert built(label=["-1", "1", "0", "nan"]).classes == ("0", "1")
+    assert built(label=["-1", "1", "0", "nan"]).codes().tolist() == [-1, 1, 0, -1]
+    assert built(label=[-1.0, 1.0, 0.0, float("NaN")]).codes().tolist() == [-1, 1, 0, -1]
+    assert built(label=["-1", "a", "NA", "NaN"]).classes == ("-1", "NA", "a"), "-1 among names is a name"
+    assert built(classes=[-1, 1], label=[-1, 1, 1, -1]).codes().tolist() == [0, 1, 1, 0], "named by the user"
 
 
 def test_rows_and_take():
@@ -64,11 +88,15 @@ def test_rows_and_take():
     assert some.fingerprint != manifest.fingerprint
 
 
-def test_fingerprint_follows_ids_and_labels():
-    same = built(label=list("xyxy")).fingerprint
-    assert same == built(label=list("xyxy")).fingerprint
-    assert same != built(label=list("xyyy")).fingerprint
-    assert same != built(label=list("xyxy"), sample_id=list("abce")).fingerprint
+def test_fingerprint_follows_all_that_a_result_hangs_on():
+    columns = {"label": list("xyxy"), "split": ["train", "train", "val", "test"], "patient_id": list("ppqr")}
+    same = built(**columns).fingerprint
+    assert same == built(**columns).fingerprint
+    assert same == built(**{**columns, "patient_id": list("mmno")}).fingerprint, "pseudonyms for patients are the same"
+    changes = {"label": list("xyyy"), "sample_id": list("abce"), "true_label": list("xxxx"),
+               "split": ["train", "train", "test", "val"], "patient_id": list("pqrs")}  # fmt: skip
+    for name, values in changes.items():
+        assert built(**{**columns, name: values}).fingerprint != same, name
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def test_labels_may_be_absent_flat_or_negative(tmp_path):
 def test_patients_from_arrays(tmp_path):
     manifest = load(tmp_path, {**IMAGES, "groups": np.array([7, 7, 8, 8, 9, 1, 1, 2, 2, 2])})
     assert len(set(manifest.groups())) == 5
+    shared = {**IMAGES, "groups": np.array([7, 7, 8, 8, 9, 1, 7, 2, 2, 8])}
+    with pytest.raises(UserError, match=r"set.npz: 2 of 5 patients have scans in more than one split"):
+        load(tmp_path, shared)
+    assert len(load(tmp_path, shared, split_leaks="allow")) == 10
+    with pytest.raises(UserError, match=r"data.split_leaks=yes is not known"):
+        load(tmp_path, shared, split_leaks="yes")
     manifest = load(tmp_path, {**IMAGES, "train_groups": np.array(["a", "a", "b", "b", "b"])})
     assert len(set(manifest.groups())) == 2 + 5
     with pytest.raises(UserError, match=r"groups has 4 entries for 10 scans"):

@@ -93,7 +93,7 @@ def test_all_broken_is_one_sentence(tmp_path):
         ({"image_size": "big"}, "data.image_size=big does not fit; expected auto or a number"),
         ({"image_size": 1}, "data.image_size=1 does not fit"),
         ({"channels": 2}, "data.channels=2 does not fit; expected auto, 1 or 3"),
-        ({"resize": "crop"}, "data.resize=crop is not known; expected pad or squash"),
+        ({"resize": "crop"}, "data.resize=crop is not known; expected auto, pad or squash"),
         ({"split": "trian"}, "data.split=trian does not exist; expected train, val, test or all"),
         ({"path": "nowhere"}, "data.path=nowhere does not exist"),
     ],

@@ -57,6 +57,28 @@ def test_shares_and_proportions(monkeypatch, many):
         assert counts / counts.sum() == pytest.approx([0.7, 0.25, 0.05], abs=0.02)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.03, 0.08, 0.45, 0.97, 0.98])
+@pytest.mark.parametrize("n_patients", [400, 20])
+def test_every_share_is_met_as_nearly_as_patients_allow(share, n_patients):
+    labels = np.arange(4000) % 2
+    groups = np.arange(4000) % n_patients // 2 * 2 + np.arange(4000) // 2 % 2  # both classes in a patient
+    splits = assign_splits(
+        [f"{i:04d}" for i in range(4000)], labels, groups, fractions={"val": 0.01, "test": share}, seed=0
+    )
+    patient = 1 / len(np.unique(groups))
+    assert np.mean(splits == "test") == pytest.approx(share, abs=max(patient, 0.006))
+    left = np.mean(splits != "test")
+    assert np.mean(splits == "val") <= 0.01 + patient
+    assert (splits == "val").any() == (left > patient), "the last patient is for train"
+    assert (splits == "train").any()
+
+
+def test_few_patients_of_many_classes_do_not_swell_a_share():
+    groups = np.arange(300)
+    splits = assign_splits([f"{i:03d}" for i in groups], groups // 3, groups, fractions=FRACTIONS, seed=0)
+    assert np.mean(splits == "test") == pytest.approx(0.2, abs=0.02)
+
+
 def test_the_seed_matters_and_zero_shares_are_empty():
     ids, labels, groups = [str(i) for i in range(200)], np.arange(200) % 2, np.arange(200)
     draws = [assign_splits(ids, labels, groups, fractions=FRACTIONS, seed=seed) for seed in (0, 0, 1)]

@@ -99,10 +99,17 @@ def test_the_input_is_left_as_it_was(images):
     assert torch.equal(images, before)
 
 
-def test_sizes_are_multiples_of_eight_and_at_least_sixteen(images):
+def test_smaller_views_are_multiples_of_eight_and_at_least_sixteen(images):
     crops = [Crop(1, 1.0, (0.5, 1.0)), Crop(1, 0.43, (0.1, 0.2)), Crop(1, 0.01, (0.1, 0.2)), Crop(1, 1.0, (0.1, 0.2))]
     sides = [view.shape[-1] for view in make_views(crops, image_size=96)(images, seeded())]
     assert sides == [96, 40, 16, 96]
+
+
+@pytest.mark.parametrize(("image_size", "half"), [(28, 16), (40, 24), (50, 24), (60, 32), (100, 48)])
+def test_a_whole_view_is_as_large_as_the_scan(image_size, half):
+    scans = torch.rand(2, 3, image_size, image_size, generator=seeded())
+    made = make_views([Crop(1, 1.0, (1.0, 1.0)), Crop(1, 0.5, (0.2, 0.3))], image_size=image_size)(scans, seeded())
+    assert [view.shape[-1] for view in made] == [image_size, half]
 
 
 def test_crops_of_one_size_keep_their_own_scales():

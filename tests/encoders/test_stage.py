@@ -53,6 +53,16 @@ def test_the_card_decides_size_and_channels(configure, checkpoint):
     assert (scans.image_size, scans.channels) == (encoder.input_size, encoder.in_chans) == (32, 1)
 
 
+def test_the_card_decides_how_scans_reach_their_size(configure, grey_encoder, tmp_path, capsys):
+    card = describe(
+        grey_encoder, resize="squash", method="x", epochs=1, n_scans=9, data_fingerprint="", data_licence=""
+    )
+    save_encoder(grey_encoder, tmp_path / "squashed", card=card)
+    assert open_encoder_and_scans(configure(f"checkpoint={tmp_path / 'squashed'}"))[1].resize == "squash"
+    assert open_encoder_and_scans(configure("checkpoint=none", "encoder=resnet10t"))[1].resize == "pad"
+    assert capsys.readouterr().err.count("resized") == 0
+
+
 def test_explicit_channels_that_do_not_fit_name_the_fix(configure, checkpoint, tmp_path):
     with pytest.raises(UserError, match=r"set data.channels=1$"):
         embed_stage(configure(f"checkpoint={checkpoint}", "data.channels=3"))

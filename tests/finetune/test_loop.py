@@ -144,5 +144,13 @@ def test_a_loss_that_is_not_finite_is_said():
     strategy = Recorder([{"train": Stream(np.arange(N_TRAIN), 1)}] * 2)
     loop = make_loop(strategy)
     loop.models[0].head.weight.data.fill_(float("nan"))
-    with pytest.raises(UserError, match=r"nan in epoch 1.*optim\.lr"):
+    with pytest.raises(UserError, match=r"no longer finite in epoch 1.*optim\.lr"):
+        loop.epoch(0, quiet())
+
+
+def test_weights_spoilt_by_the_last_step_are_said(monkeypatch):
+    loop = make_loop(Recorder([{"train": Stream(np.arange(N_TRAIN), 1)}] * 2), batch_size=N_TRAIN)
+    weight = loop.models[1].head.weight
+    monkeypatch.setattr(loop.optimizer, "step", lambda: weight.data.fill_(float("inf")))
+    with pytest.raises(UserError, match=r"the weights are no longer finite in epoch 1"):
         loop.epoch(0, quiet())

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from ssl_robust.data.scanset import open_scans
+from ssl_robust.encoders.checkpoint import describe, save_encoder
+from ssl_robust.encoders.encoder import create_encoder
+from ssl_robust.encoders.fingerprints import write_seen
 from ssl_robust.finetune import job as job_module
 from ssl_robust.finetune.classifier import load_classifier
 from ssl_robust.finetune.stage import finetune
 from ssl_robust.finetune.strategies.cross_entropy import CrossEntropy
-from ssl_robust.run import UserError, write_json
+from ssl_robust.run import UserError, read_json, write_json
 from ssl_robust.settings import choices
 
 NOISE = ["noise=symmetric", "noise.rate=0.3"]
@@ -64,6 +67,13 @@ def test_saved_classifier_gives_the_predictions_of_the_best_epoch(config, freeze
         load_classifier(out)
 
 
+def test_the_card_tells_how_the_scans_were_prepared_here(config, tmp_path):
+    options = [ssl_run(tmp_path / "ssl", 0), "freeze=true", "data.image_size=24", "data.resize=squash"]
+    (model,), card = load_classifier(finetune(config(*options)))
+    assert (card["encoder"]["input_size"], card["encoder"]["resize"]) == (24, "squash")
+    assert model.encoder.input_size == 24
+
+
 def test_it_learns(config):
     out = finetune(config("freeze=true", "trainer.max_epochs=20", "optim.lr=0.05"))
     assert read(out)[0]["best"]["balanced_accuracy"] > 0.8
@@ -102,6 +112,43 @@ def test_resume_refuses_another_recipe(config):
         finetune(config("trainer.max_epochs=1", "resume=true", *NOISE))
     with pytest.raises(UserError, match="already holds a finished finetune run"):
         finetune(config("trainer.max_epochs=1"))
+
+
+def ssl_run(place, seed, scans=None, rows=()):
+    """A directory as `pretrain` leaves it."""
+    torch.manual_seed(seed)
+    encoder = create_encoder("resnet10t", in_chans=1, input_size=32, mean=[0.4], std=[0.2])
+    card = describe(encoder, resize="pad", method="x", epochs=1, n_scans=9, data_fingerprint="", data_licence="")
+    save_encoder(encoder, place, card=card)
+    if scans is not None:
+        write_seen(scans, np.asarray(rows), place)
+    return f"checkpoint='{place}'"
+
+
+def test_resume_refuses_another_encoder(config, tmp_path):
+    one, copy, other = (ssl_run(tmp_path / name, seed) for name, seed in (("a", 0), ("copy", 0), ("b", 1)))
+    options = ["trainer.max_epochs=1", "freeze=true"]
+    finetune(config(*options, one))
+    finetune(config(*options, copy, "resume=true"))
+    with pytest.raises(UserError, match=r"checkpoint=.*b is another encoder than before"):
+        finetune(config(*options, other, "resume=true"))
+
+
+def test_test_scans_that_the_encoder_was_pretrained_on_are_counted(config, tmp_path, capsys):
+    options = ["trainer.max_epochs=1", "freeze=true"]
+    scans = open_scans(config().data)
+    train, test = scans.manifest.rows("train"), scans.manifest.rows("test")
+    clean = ssl_run(tmp_path / "clean", 0, scans, train)
+    assert read(finetune(config(*options, clean, out="1")))[0]["n_test_pretrained_on"] == 0
+    assert "pretrained" not in capsys.readouterr().err
+    leaky = ssl_run(tmp_path / "leaky", 0, scans, [*train, *test[:4]])
+    out = finetune(config(*options, leaky, out="2"))
+    assert "on 4 of the 15 test scans" in capsys.readouterr().err
+    assert read(out)[0]["n_test_pretrained_on"] == read_json(out / "run.json")["n_test_pretrained_on"] == 4
+    out = finetune(config(*options, leaky, "data.image_size=24", out="3"))
+    assert "cannot be told" in capsys.readouterr().err
+    assert read(out)[0]["n_test_pretrained_on"] is None
+    assert read(finetune(config(*options, ssl_run(tmp_path / "old", 0), out="4")))[0]["n_test_pretrained_on"] is None
 
 
 def test_no_true_label_reaches_a_batch_or_the_strategy(config, monkeypatch):

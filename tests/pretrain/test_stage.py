@@ -42,7 +42,15 @@ def finished(scans_file, tmp_path_factory):
 def test_the_run_directory_holds_what_the_next_stage_needs(finished):
     out, _ = finished
     names = {path.name for path in out.iterdir()}
-    expected = {"encoder.safetensors", "encoder.json", "metrics.csv", "last.ckpt", "run.json", "config.yaml"}
+    expected = {
+        "encoder.safetensors",
+        "encoder.json",
+        "metrics.csv",
+        "last.ckpt",
+        "run.json",
+        "config.yaml",
+        "scans.npy",
+    }
     assert names == expected
     encoder = load_encoder(out)
     assert encoder.card.method == "moco"

@@ -38,4 +38,5 @@ def test_rate_rises_to_one_and_falls_to_zero():
 def test_mixed_seeds_differ_by_every_part_of_the_key():
     assert mixed_seed(1, 2, 3) == mixed_seed(1, 2, 3)
     assert len({mixed_seed(*key) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}) == 4
+    assert len({mixed_seed(3), mixed_seed(3, 0), mixed_seed(3, 1), mixed_seed(3, 1, 0)}) == 4
     assert 0 <= mixed_seed(5) < 2**63

@@ -1,0 +1,76 @@
+"""Labels as a table holds them -> class names: what counts as missing, and whether the table means names or codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+import pandas as pd
+
+from ssl_robust.run import UserError
+
+_WHOLE = r"[+-]?[0-9]+(\.0*)?"
+
+
+def without_missing(labels: pd.Series, classes: Sequence[str] | None) -> pd.Series:
+    """NA for "nan" in any spelling, and for negative numbers where all labels are whole ones, as in an npz.
+
+    Args:
+        labels: (N,) texts.
+        classes: names in the order of their codes, or None; what is named there is a class.
+    """
+    named = {str(name) for name in classes or ()}
+    labels = labels.mask((labels.str.lower() == "nan").fillna(False) & ~labels.isin(named))
+    if not labels.dropna().str.fullmatch(_WHOLE).all():
+        return labels
+    return labels.mask(labels.str.startswith("-").fillna(False) & ~labels.isin(named))
+
+
+def check_classes(classes: Sequence[str], where: str) -> None:
+    """Class names must differ.
+
+    Raises:
+        UserError: a name occurs twice.
+    """
+    names = [str(name) for name in classes]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{where}: data.classes names {repeated[0]!r} twice; give every class a name of its own")
+
+
+def named(labels: pd.Series, classes: Sequence[str], where: str, *, together: Set[str]) -> pd.Series:
+    """Labels as class names; all of a column are read alike, as names or as codes that count from 0.
+
+    Args:
+        labels: (N,) texts.
+        classes: names in the order of their codes.
+        where: what to call the data in messages.
+        together: the labels of all columns; they decide where these alone could be either.
+
+    Raises:
+        UserError: a label is neither, names stand beside codes, or both readings fit and differ.
+    """
+    names = [str(name) for name in classes]
+    by_name, by_code = {name: name for name in names}, {str(code): name for code, name in enumerate(names)}
+    found = set(labels.dropna())
+    for values in (found, together):
+        fitting = [each for each in (by_name, by_code) if values <= set(each)]
+        if fitting and all(fitting[0][value] == fitting[-1][value] for value in values):
+            return labels.map(fitting[0], na_action="ignore").astype("string")
+    raise UserError(f"{where}: {_reason(found, by_name, by_code)}")
+
+
+def _reason(found: Set[str], by_name: Mapping[str, str], by_code: Mapping[str, str]) -> str:
+    shown = ", ".join(by_name)
+    if unknown := found - set(by_name) - set(by_code):
+        return (
+            f"the label {min(unknown)!r} is not one of data.classes ({shown}); "
+            f"name all classes there, in the order of their codes"
+        )
+    if found <= set(by_name) and found <= set(by_code):
+        return (
+            f"the label {min(found)!r} may be a name of data.classes ({shown}) or a code that counts from 0; "
+            "choose names that are no numbers, or leave data.classes out"
+        )
+    return (
+        f"some labels are names of data.classes ({shown}) and some codes, e.g. {min(found - set(by_name))!r}; "
+        "expected names or codes throughout, write one of them"
+    )

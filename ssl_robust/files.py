@@ -1,0 +1,98 @@
+"""Files written whole or not at all, and the user-facing error."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """A mistake the user can mend: one sentence that says what, where, what was expected and how to fix it.
+
+    The command line prints it alone and ends with exit code 2.
+    """
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path, *, private: bool = False) -> Iterator[Path]:
+    """Write a file whole or not at all: yields a temporary name beside `path`, renamed over it on success.
+
+    Args:
+        path: the file to write; its folder is made where it is missing.
+        private: only the owner may read it, from the first byte on.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix is kept at the end, since NumPy and pandas choose the format by it. A process number alone is not
+    # unique where containers share a folder: each of them calls its first process 1.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        if private:
+            temporary.touch(mode=0o600)
+        yield temporary
+        # Some writers (safetensors) make files that only their owner may read; colleagues share run directories.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o600 if private else 0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: Mapping[str, Any], *, private: bool = False) -> None:
+    """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null."""
+    with replacing(path, private=private) as temporary:
+        text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object, or say which file is not one.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; give the directory of a finished run") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); run the stage that wrote it again") from None
+
+
+def append_row(path: str | Path, row: Mapping[str, Any]) -> None:
+    """Append one row to a CSV that others may be reading; the header is written with the first row.
+
+    A later row may bring new columns or lack some: the file is then rewritten with the union of the columns.
+    """
+    path = Path(path)
+    rows: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    rows.append(dict(row))
+    columns = list(dict.fromkeys(name for each in rows for name in each))
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _plain(value: Any) -> Any:
+    """`value` with containers, NumPy scalars and arrays, and paths turned into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
