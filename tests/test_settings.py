@@ -32,6 +32,19 @@ def test_every_choice_composes_and_stays_in_its_group(stage, group, choice):
     assert OmegaConf.is_struct(config)
 
 
+def test_a_method_may_choose_its_optimiser_and_the_user_has_the_last_word():
+    rates = {name: settings.defaults("optim", name)["lr"] for name in ("adamw", "adamw_half", "sgd")}
+
+    def rate(*overrides):
+        return settings.compose("pretrain", ["data=phantoms", *overrides]).optim.lr
+
+    assert rates["adamw_half"] == rates["adamw"] / 2
+    assert rate("method=simclr") == rates["adamw"]
+    assert rate("method=barlow_twins") == rates["adamw_half"]
+    assert rate("method=barlow_twins", "optim=sgd") == rate("optim=sgd", "method=barlow_twins") == rates["sgd"]
+    assert rate("method=barlow_twins", "optim.lr=0.1") == 0.1
+
+
 def test_values_have_one_home():
     """No Python default repeats a YAML value: the API reads the packaged files."""
     assert settings.defaults("noise", "symmetric")["rate"] is not None
