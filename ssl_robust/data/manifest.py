@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.identifiers import identified
-from ssl_robust.data.labels import check_classes, named, without_missing
+from ssl_robust.data.labels import LABELS, check_classes, named, without_missing
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
-_LABELS = ("label", "true_label")
 COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
 
 
@@ -110,12 +109,12 @@ def build_manifest(
     found = {name: _strings(columns.get(name), n) for name in COLUMNS}
     _check_ids(found["sample_id"], where)
     found["path"] = found["path"].fillna(found["sample_id"])
-    for name in _LABELS:
+    for name in LABELS:
         found[name] = without_missing(found[name], classes)
     if classes is not None:
         check_classes(classes, where)
-        together = {label for name in _LABELS for label in found[name].dropna()}
-        found |= {name: named(found[name], classes, where, together=together) for name in _LABELS}
+        together = {label for name in LABELS for label in found[name].dropna()}
+        found |= {name: named(found[name], classes, where, together=together) for name in LABELS}
     names = {*found["label"].dropna(), *found["true_label"].dropna()}
     manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
     if found["split"].notna().any():

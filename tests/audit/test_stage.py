@@ -232,3 +232,12 @@ def test_thumbnails_are_eight_bits_and_small():
     assert small.max() > 250
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     assert np.array_equal(thumbnail(colour), colour)
+
+
+def test_words_for_a_missing_label_are_not_audited(embeddings, tmp_path, capsys):
+    table = pd.read_csv(tmp_path / "L.csv", dtype=str)
+    table.loc[[7, 8], "label"] = "?"
+    table.to_csv(tmp_path / "L.csv", index=False)
+    out = start(tmp_path, *embeddings)
+    assert "'?' in label counts as missing (found 2x)" in capsys.readouterr().err
+    assert json.loads((out / "audit.json").read_text())["n_labelled"] == 57
