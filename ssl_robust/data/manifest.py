@@ -10,7 +10,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -163,10 +163,22 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     for name in wanted:
         if settings.get(name, "???") == "???":
             raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
+    if "columns" not in wanted:
+        _refuse_columns(settings, wanted)
     manifest = reader(**{name: settings[name] for name in wanted})
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
     return identified(manifest, settings)
+
+
+def _refuse_columns(settings: Mapping[str, Any], wanted: Collection[str]) -> None:
+    """Data without a table have no columns to name; silence would look as if they were read."""
+    if named := [name for name, column in settings["columns"].items() if column is not None]:
+        hint = " (patients of a folder: data.patient_pattern=)" if "patient_pattern" in wanted else ""
+        raise UserError(
+            f"data.columns.{named[0]}={settings['columns'][named[0]]} names a column of a table, and these data have "
+            f"none; take it away{hint}"
+        )
 
 
 def data_settings(name: str, /, **values: Any) -> dict[str, Any]:
