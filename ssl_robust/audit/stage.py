@@ -16,6 +16,7 @@ from ssl_robust.audit.table import audit_table
 from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import Run, UserError, write_json
+from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,6 +38,8 @@ def audit(config: DictConfig) -> Path:
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
+    if is_finished(settings, stage="audit"):
+        return Path(config.out)
     started = time.monotonic()
     with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         material = read_material(config)

@@ -241,3 +241,13 @@ def test_words_for_a_missing_label_are_not_audited(embeddings, tmp_path, capsys)
     out = start(tmp_path, *embeddings)
     assert "'?' in label counts as missing (found 2x)" in capsys.readouterr().err
     assert json.loads((out / "audit.json").read_text())["n_labelled"] == 57
+
+
+def test_a_finished_audit_is_not_done_again(embeddings, tmp_path, capsys):
+    out = start(tmp_path, *embeddings)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert start(tmp_path, *embeddings, "resume=true") == out
+    assert "is finished already" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"cannot resume .*: neighbors.k was 50 and is now 5; "):
+        start(tmp_path, *embeddings, "resume=true", "neighbors.k=5")
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before

@@ -28,7 +28,7 @@ def test_all_columns_are_taken(tmp_path):
     assert manifest.table["sample_id"].tolist() == ["0.png", "1.png", "2.png", "3.png"]
     assert manifest.classes == ("x", "y"), "NA is a name that someone may have given to a class, but then says so"
     assert manifest.codes().tolist() == [0, 1, -1, -1]
-    assert manifest.codes("true_label").tolist() == [1, 1, -1, 1]
+    assert manifest.codes("true_label").tolist() == [0, 0, -1, 0]
     assert manifest.groups().tolist() == [0, 0, 1, 1]
     assert manifest.table["split"].tolist() == ["train", "train", "val", "val"]
     assert manifest.source.read(2)[0, 0] == 2
