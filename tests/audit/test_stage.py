@@ -251,3 +251,19 @@ def test_a_finished_audit_is_not_done_again(embeddings, tmp_path, capsys):
     with pytest.raises(UserError, match=r"cannot resume .*: neighbors.k was 50 and is now 5; "):
         start(tmp_path, *embeddings, "resume=true", "neighbors.k=5")
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_the_number_of_judges_is_the_one_that_there_is(embeddings, tmp_path):
+    out = start(tmp_path, *embeddings, "neighbors.k=500")
+    assert json.loads((out / "audit.json").read_text())["k"] == 58  # 59 labels; one patient has but one
+    assert "judged by its up to 58 most similar" in render(out).read_text(encoding="utf-8")
+
+
+def test_the_screen_warns_as_the_report_does(embeddings, scans, tmp_path, capsys):
+    start(tmp_path, *embeddings)
+    assert "a third" not in capsys.readouterr().err
+    start(tmp_path, *embeddings, "noise=symmetric", "noise.rate=0.45", "neighbors.k=3", name="noisy")
+    assert "more than a third of the labels are suspect" in capsys.readouterr().err
+    out = start(tmp_path, *scans, "neighbors.k=5", name="random")
+    assert "checkpoint=none is a random encoder: for comparison only" in capsys.readouterr().err
+    assert "embeddings of an untrained encoder" in render(out).read_text(encoding="utf-8")
