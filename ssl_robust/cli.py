@@ -48,7 +48,7 @@ STAGES = {
     "audit": Stage(
         "ssl_robust.audit.stage:audit",
         "rank the labels by how likely they are wrong",
-        "read the first rows of {out}/audit.csv with an expert (column rank, 1 = look first)",
+        "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
 }
 EXAMPLE = """\

@@ -93,3 +93,9 @@ def test_several_processes_are_refused(stage, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
     assert "was started as 2 processes" in capsys.readouterr().err
+
+
+def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_data():
+    from ssl_robust.cli import STAGES
+
+    assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import ArraySource
 from ssl_robust.encoders.embedding_files import read_embeddings
@@ -88,6 +89,8 @@ def _of_vectors(config: DictConfig) -> Material:
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), content)
     where = str(config.data.labels or config.data.path)
     columns = {str(name): column for name, column in samples.items()}
+    if config.data.labels is not None:  # the table of an embed run has been through this
+        columns = without_spelled(columns, None, where)
     manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
     check_labels(manifest)
     return Material(emb.vectors, manifest, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ssl_robust.audit.table import audit_table
 from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import Run, UserError, write_json
+from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,6 +39,8 @@ def audit(config: DictConfig) -> Path:
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
+    if is_finished(settings, stage="audit"):
+        return Path(config.out)
     started = time.monotonic()
     with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         material = read_material(config)
@@ -54,7 +58,8 @@ def audit(config: DictConfig) -> Path:
             noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
         method = {
             "neighbors": "exact (FAISS flat, cosine)",
-            **{name: settings["neighbors"][name] for name in ("k", "center", "temperature")},
+            "k": _most_voters(corruption.labels >= 0, manifest.groups(), settings["neighbors"]["k"]),
+            **{name: settings["neighbors"][name] for name in ("center", "temperature")},
             "groups_used": manifest.has_patients,
             "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
             "checkpoint": None if config.checkpoint is None else Path(config.checkpoint).name,
@@ -62,7 +67,24 @@ def audit(config: DictConfig) -> Path:
         seconds = round(time.monotonic() - started, 2)
         write_json(run / "audit.json", {**summary, **method, "noise": noise, "seconds": seconds})
         print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
+        _warn(summary, config.checkpoint)
     return run.path
+
+
+def _warn(summary: dict[str, Any], checkpoint: str | None) -> None:
+    """What the report says in red belongs on the screen, too."""
+    if summary["n_flagged"] > summary["n_labelled"] / 3:
+        print("Note: more than a third of the labels are suspect; it is more likely that these features do not tell "
+              "the classes apart than that so many labels are wrong: pretrain longer or on more scans, and trust the "
+              "order less", file=sys.stderr)  # fmt: skip
+    if checkpoint == "none":
+        print("Note: checkpoint=none is a random encoder: for comparison only", file=sys.stderr)
+
+
+def _most_voters(labelled: np.ndarray, groups: np.ndarray, k: int) -> int:
+    """How many scans can judge one: `k`, or all labelled ones outside of the smallest group."""
+    sizes = np.unique(groups[labelled], return_counts=True)[1]
+    return int(min(k, sizes.sum() - sizes.min()))
 
 
 def _check(settings: dict[str, Any]) -> None:

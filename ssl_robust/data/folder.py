@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,4 +121,10 @@ def _patients(names: list[str], pattern: str | None) -> list[str | None] | None:
         raise UserError(f"data.patient_pattern={pattern} is not a regular expression ({error})") from None
     if not any(matches):
         raise UserError(f"data.patient_pattern={pattern} matches no path, e.g. not {names[0]}; expected one that does")
+    if missed := [name for name, match in zip(names, matches, strict=True) if match is None]:
+        print(
+            f"Note: data.patient_pattern does not match {len(missed)} of {len(names)} file names; each of these counts "
+            "as a patient of its own",
+            file=sys.stderr,
+        )
     return [None if match is None else match.group(1 if match.re.groups else 0) for match in matches]

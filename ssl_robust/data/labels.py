@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 import pandas as pd
 
 from ssl_robust.run import UserError
 
+LABELS = ("label", "true_label")
 _WHOLE = r"[+-]?[0-9]+(\.0*)?"
+_MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "None", "null", "NULL", "-", "?")  # "none" may well be a finding
+
+
+def without_spelled(columns: Mapping[str, Any], classes: Sequence[str] | None, where: str) -> dict[str, Any]:
+    """The columns of a table, NA where a label is one of the usual words for a missing one; said how often.
+
+    Only for tables, in which such words are left by other programs; a folder of that name was made on purpose.
+
+    Args:
+        columns: `label` and `true_label`, (N,) texts, where there are any; others stay as they are.
+        classes: names in the order of their codes, or None; what is named there is a class.
+        where: what to call the table in messages.
+    """
+    found = dict(columns)
+    words = [word for word in _MISSING if word not in {str(name) for name in classes or ()}]
+    for name in set(LABELS) & set(columns):
+        texts = columns[name].str.strip()
+        missing = texts.isin(words).fillna(False)
+        found[name] = columns[name].mask(missing)
+        for word, n in texts[missing].value_counts().items():
+            print(f"Note: {where}: {word!r} in {name} counts as missing (found {n}x); if that is a class, name it "
+                  "in data.classes (with data=embeddings: rename it)", file=sys.stderr)  # fmt: skip
+    return found
 
 
 def without_missing(labels: pd.Series, classes: Sequence[str] | None) -> pd.Series:

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.identifiers import identified
-from ssl_robust.data.labels import check_classes, named, without_missing
+from ssl_robust.data.labels import LABELS, check_classes, named, without_missing
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
-_LABELS = ("label", "true_label")
 COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
 
 
@@ -110,12 +109,12 @@ def build_manifest(
     found = {name: _strings(columns.get(name), n) for name in COLUMNS}
     _check_ids(found["sample_id"], where)
     found["path"] = found["path"].fillna(found["sample_id"])
-    for name in _LABELS:
+    for name in LABELS:
         found[name] = without_missing(found[name], classes)
     if classes is not None:
         check_classes(classes, where)
-        together = {label for name in _LABELS for label in found[name].dropna()}
-        found |= {name: named(found[name], classes, where, together=together) for name in _LABELS}
+        together = {label for name in LABELS for label in found[name].dropna()}
+        found |= {name: named(found[name], classes, where, together=together) for name in LABELS}
     names = {*found["label"].dropna(), *found["true_label"].dropna()}
     manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
     if found["split"].notna().any():
@@ -164,10 +163,22 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     for name in wanted:
         if settings.get(name, "???") == "???":
             raise UserError(f"data.{name} is missing; add data.{name}=… to the command")
+    if "columns" not in wanted:
+        _refuse_columns(settings, wanted)
     manifest = reader(**{name: settings[name] for name in wanted})
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
     return identified(manifest, settings)
+
+
+def _refuse_columns(settings: Mapping[str, Any], wanted: Collection[str]) -> None:
+    """Data without a table have no columns to name; silence would look as if they were read."""
+    if named := [name for name, column in settings["columns"].items() if column is not None]:
+        hint = " (patients of a folder: data.patient_pattern=)" if "patient_pattern" in wanted else ""
+        raise UserError(
+            f"data.columns.{named[0]}={settings['columns'][named[0]]} names a column of a table, and these data have "
+            f"none; take it away{hint}"
+        )
 
 
 def data_settings(name: str, /, **values: Any) -> dict[str, Any]:

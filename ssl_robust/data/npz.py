@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.npz_source import NpzSource
 from ssl_robust.run import UserError
@@ -51,7 +52,8 @@ def read_npz(
     table: dict[str, Any] = dict(found)
     if index is not None:
         unlabelled = all(label is None for label in found["label"])
-        table |= _from_index(existing(index, "data.index"), columns, found, with_labels=unlabelled)
+        added = _from_index(existing(index, "data.index"), columns, found, with_labels=unlabelled)
+        table |= without_spelled(added, classes, Path(index).name)
     return build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=source.path.name
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
 from ssl_robust.run import UserError
@@ -47,7 +48,7 @@ def read_csv(
     if files and not any(each.exists() for each in files):
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
     names = _shown(files, base)
-    found = {"sample_id": names, **found, "path": names}
+    found = without_spelled({"sample_id": names, **found, "path": names}, classes, file.name)
     if "label" in found and (several := found["label"].dropna().str.contains("|", regex=False)).any():
         example = found["label"].dropna()[several].iloc[0]
         raise UserError(f"{file.name} holds several labels in one cell ({example!r}); expected one label per scan, "

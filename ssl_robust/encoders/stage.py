@@ -9,6 +9,7 @@ from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.fingerprints import count_seen
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,6 +32,8 @@ def embed_stage(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     if config.batch_size < 1:
         raise UserError(f"batch_size={config.batch_size} is not positive; give the scans per forward pass, e.g. 256")
+    if is_finished(settings, stage="embed"):
+        return Path(config.out)
     with Run(config.out, stage="embed", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         encoder, scans = open_encoder_and_scans(config)
         run.note(data_fingerprint=scans.manifest.fingerprint, n_scans=len(scans.manifest), unreadable=scans.unreadable)

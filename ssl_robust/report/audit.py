@@ -24,6 +24,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "summary": summary,
         "classes": sorted(summary["classes"], key=lambda each: -each["flag_rate"]),
         "most": max([each["flag_rate"] for each in summary["classes"]] + [1e-9]),
+        "folder": "patient_pattern" in run["config"].get("data", {}),
         "n_unreadable": len(run.get("unreadable", [])),
         **read_suspects(directory),
     }

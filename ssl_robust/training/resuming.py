@@ -11,13 +11,34 @@ from ssl_robust.run import UserError, read_run, replacing
 # What may differ between a run and its continuation: where things are and how they are shown.
 FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "data_licence", "trainer.device",
                   "trainer.progress", "data.path", "data.root", "data.index", "data.cache_dir"})  # fmt: skip
+_FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "data.cache_dir"})
+
+
+def is_finished(settings: Mapping[str, Any], *, stage: str) -> bool:
+    """Whether `resume=true` finds its run finished, which is then said; nothing is to be done.
+
+    Asked before data and encoder are read, so that where these lie must be the same as well.
+
+    Args:
+        settings: the resolved configuration, with `out` and `resume`.
+        stage: the stage that asks.
+
+    Raises:
+        UserError: what is finished in `out` was made with other options.
+    """
+    out = Path(settings["out"])
+    if not (settings["resume"] and (out / "run.json").is_file() and read_run(out).get("finished")):
+        return False
+    check_same(settings, stage=stage, free=_FREE_WHEN_DONE)
+    print(f"{out} is finished already; overwrite=true makes it anew", flush=True)
+    return True
 
 
 def check_same(
     settings: Mapping[str, Any],
     *,
     stage: str,
-    fingerprint: str,
+    fingerprint: str | None = None,
     encoder: str | None = None,
     free: Collection[str] = FREE,
 ) -> None:
@@ -26,7 +47,7 @@ def check_same(
     Args:
         settings: the resolved configuration of the continuation, with `out`.
         stage: the stage that asks.
-        fingerprint: of its data.
+        fingerprint: of its data, where they have been read.
         encoder: fingerprint of the encoder that it starts from, where it does.
         free: dotted names that may differ.
 
@@ -47,7 +68,7 @@ def check_same(
             f"cannot resume {out}: {name} was {old.get(name)} and is now {new.get(name)}{more}; "
             "resume with the first run's options, or choose another out="
         )
-    if before.get("data_fingerprint", fingerprint) != fingerprint:
+    if fingerprint is not None and before.get("data_fingerprint", fingerprint) != fingerprint:
         raise UserError(f"cannot resume {out}: the scans, their labels, patients or splits have changed; "
                         "choose another out=")  # fmt: skip
     if encoder is not None and before.get("encoder_fingerprint", encoder) != encoder:

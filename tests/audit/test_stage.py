@@ -232,3 +232,38 @@ def test_thumbnails_are_eight_bits_and_small():
     assert small.max() > 250
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     assert np.array_equal(thumbnail(colour), colour)
+
+
+def test_words_for_a_missing_label_are_not_audited(embeddings, tmp_path, capsys):
+    table = pd.read_csv(tmp_path / "L.csv", dtype=str)
+    table.loc[[7, 8], "label"] = "?"
+    table.to_csv(tmp_path / "L.csv", index=False)
+    out = start(tmp_path, *embeddings)
+    assert "'?' in label counts as missing (found 2x)" in capsys.readouterr().err
+    assert json.loads((out / "audit.json").read_text())["n_labelled"] == 57
+
+
+def test_a_finished_audit_is_not_done_again(embeddings, tmp_path, capsys):
+    out = start(tmp_path, *embeddings)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert start(tmp_path, *embeddings, "resume=true") == out
+    assert "is finished already" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"cannot resume .*: neighbors.k was 50 and is now 5; "):
+        start(tmp_path, *embeddings, "resume=true", "neighbors.k=5")
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_the_number_of_judges_is_the_one_that_there_is(embeddings, tmp_path):
+    out = start(tmp_path, *embeddings, "neighbors.k=500")
+    assert json.loads((out / "audit.json").read_text())["k"] == 58  # 59 labels; one patient has but one
+    assert "judged by its up to 58 most similar" in render(out).read_text(encoding="utf-8")
+
+
+def test_the_screen_warns_as_the_report_does(embeddings, scans, tmp_path, capsys):
+    start(tmp_path, *embeddings)
+    assert "a third" not in capsys.readouterr().err
+    start(tmp_path, *embeddings, "noise=symmetric", "noise.rate=0.45", "neighbors.k=3", name="noisy")
+    assert "more than a third of the labels are suspect" in capsys.readouterr().err
+    out = start(tmp_path, *scans, "neighbors.k=5", name="random")
+    assert "checkpoint=none is a random encoder: for comparison only" in capsys.readouterr().err
+    assert "embeddings of an untrained encoder" in render(out).read_text(encoding="utf-8")

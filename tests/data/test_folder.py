@@ -79,10 +79,11 @@ def test_empty_and_imageless_folders_say_what_they_hold(tmp_path):
         load(tmp_path / "scan.dcm")
 
 
-def test_patients_from_the_path(tmp_path):
+def test_patients_from_the_path(tmp_path, capsys):
     tree(tmp_path, "a/person1_x.png", "a/person1_y.png", "b/person2_x.png", "b/other.png")
     manifest = load(tmp_path, patient_pattern=r"person(\d+)", ids="plain")
     assert manifest.table["patient_id"].fillna("-").tolist() == ["1", "1", "-", "2"]
+    assert "does not match 1 of 4 file names" in capsys.readouterr().err
     assert load(tmp_path, patient_pattern=r"person\d+", ids="plain").table["patient_id"].iloc[0] == "person1"
     with pytest.raises(UserError, match=r"matches no path, e.g. not a/person1_x.png"):
         load(tmp_path, patient_pattern="patient")
@@ -95,3 +96,8 @@ def test_any_folder_name_works(tmp_path):
     manifest = load(root)
     assert manifest.table["sample_id"].tolist() == ["gut/ä 1.png", "schlecht/ö,2.png"]
     assert manifest.source.read(1)[0, 0] == 1
+
+
+def test_a_folder_has_no_columns_to_name(tmp_path):
+    with pytest.raises(UserError, match=r"data.columns.patient_id=case names a column .*data.patient_pattern="):
+        load(tree(tmp_path, "a/1.png", "b/2.png"), columns={"patient_id": "case"})

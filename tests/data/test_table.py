@@ -26,9 +26,9 @@ FULL = (
 def test_all_columns_are_taken(tmp_path):
     manifest = load(written(tmp_path, FULL))
     assert manifest.table["sample_id"].tolist() == ["0.png", "1.png", "2.png", "3.png"]
-    assert manifest.classes == ("NA", "x", "y"), "NA is a name that someone may have given to a class"
-    assert manifest.codes().tolist() == [1, 2, -1, 0]
-    assert manifest.codes("true_label").tolist() == [1, 1, -1, 1]
+    assert manifest.classes == ("x", "y"), "NA is a name that someone may have given to a class, but then says so"
+    assert manifest.codes().tolist() == [0, 1, -1, -1]
+    assert manifest.codes("true_label").tolist() == [0, 0, -1, 0]
     assert manifest.groups().tolist() == [0, 0, 1, 1]
     assert manifest.table["split"].tolist() == ["train", "train", "val", "val"]
     assert manifest.source.read(2)[0, 0] == 2
@@ -98,3 +98,13 @@ def test_another_encoding_is_named(tmp_path):
 
 def test_any_folder_name_works(tmp_path):
     assert len(load(written(tmp_path / "Müller (2024)" / "a,b", "path,label\n0.png,x\n1.png,y\n"))) == 2
+
+
+def test_words_for_a_missing_label_are_no_classes_unless_named(tmp_path, capsys):
+    file = written(tmp_path, "path,label\n0.png,NA\n1.png,sick\n2.png,none\n3.png,NA\n")
+    manifest = load(file)
+    assert manifest.classes == ("none", "sick")
+    assert manifest.codes().tolist() == [-1, 1, 0, -1]
+    assert "'NA' in label counts as missing (found 2x)" in capsys.readouterr().err
+    assert load(file, classes=["NA", "sick", "none"]).codes().tolist() == [0, 1, 2, 0]
+    assert capsys.readouterr().err == ""

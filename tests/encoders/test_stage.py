@@ -116,7 +116,7 @@ def test_resume_and_overwrite(configure, checkpoint):
     assert np.array_equal(
         read_embeddings(embed_stage(configure(f"checkpoint={checkpoint}", "resume=true"))).vectors, first
     )
-    with pytest.raises(UserError, match="another encoder"):
+    with pytest.raises(UserError, match="cannot resume .*: checkpoint was .* and is now none"):
         embed_stage(configure("checkpoint=none", "encoder=resnet10t", "resume=true"))
     other = read_embeddings(embed_stage(configure("checkpoint=none", "encoder=resnet10t", "overwrite=true"))).vectors
     assert not np.array_equal(other, first)

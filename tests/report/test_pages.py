@@ -222,3 +222,19 @@ def test_an_unfinished_pretraining_has_no_page(tmp_path):
     (run / "encoder.json").unlink()
     with pytest.raises(UserError, match=r"encoder\.json"):
         render(run)
+
+
+def test_an_audit_without_patients_says_how_these_data_would_name_them(tmp_path):
+    out = make_audit(tmp_path / "a")
+    assert "data.columns.patient_id=" in render(out).read_text(encoding="utf-8")
+    run = json.loads((out / "run.json").read_text())
+    write_json(out / "run.json", {**run, "config": {"data": {"patient_pattern": None}}})
+    page = render(out).read_text(encoding="utf-8")
+    assert "data.patient_pattern=" in page
+    assert "data.columns" not in page
+
+
+def test_class_names_break_between_words_only(tmp_path):
+    page = render(make_audit(tmp_path / "a")).read_text(encoding="utf-8")
+    for rule in (".chip {", ".label b {", ".wall p {"):
+        assert "overflow-wrap" not in page.split(rule, 1)[1].split("}", 1)[0]
