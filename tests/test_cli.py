@@ -1,4 +1,4 @@
-"""What the command line itself does: Ctrl-C, sweeps, several processes."""
+"""What the command line itself does: Ctrl-C, sweeps, several processes, help."""
 
 import re
 import sys
@@ -93,3 +93,13 @@ def test_several_processes_are_refused(stage, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
     assert "was started as 2 processes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"), [("pretrain", ["data", "method", "optim", "trainer", "views"]), ("demo", [])]
+)
+def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
+    with pytest.raises(SystemExit):  # Hydra's, after --help
+        run([name, "--help"])
+    _, _, listed = capsys.readouterr().out.partition("Whole groups")
+    assert re.findall(r"^(\w+): ", listed, re.MULTILINE) == groups
