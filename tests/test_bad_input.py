@@ -138,6 +138,9 @@ def test_a_checkpoint_that_does_not_fit(pretrained, scans, tmp_path, refused):
     card = json.loads((pretrained / "encoder.json").read_text())
     (pretrained / "encoder.json").write_text(json.dumps({**card, "architecture": "resnet10t"}))
     assert "resnet10t" in refused("audit", *options)
+    assert f"give the directory of the run, checkpoint={pretrained}" in refused(
+        "audit", options[0], options[1], f"checkpoint={pretrained}/last.ckpt"
+    )
     (pretrained / "encoder.json").unlink()
     assert "encoder.json" in refused("audit", *options)
 
