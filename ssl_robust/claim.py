@@ -7,6 +7,8 @@ a kill does not lose it.
 from __future__ import annotations
 
 import contextlib
+import csv
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -39,7 +41,9 @@ def read_run(path: str | Path, *, stage: str | Sequence[str] | None = None) -> d
         raise UserError(f"{path} was written by a newer ssl-robust; update it with `pip install -U ssl-robust`")
     accepted = [stage] if isinstance(stage, str) else stage
     if accepted is not None and values.get("stage") not in accepted:
-        raise UserError(f"{path} holds a {values.get('stage')} run, expected {' or '.join(accepted)}; check the path")
+        raise UserError(
+            f"{path} holds a run of the stage {values.get('stage')}, expected {' or '.join(accepted)}; check the path"
+        )
     return values
 
 
@@ -108,7 +112,12 @@ class Claim:
                     f"out={self._path} cannot be moved aside to be replaced ({error.strerror}); choose another out="
                 ) from None
             self._aside = free
-        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"out={self._path} cannot be made ({error.strerror}); choose another out=") from None
+        if not os.access(self._path, os.W_OK | os.X_OK):
+            raise UserError(f"out={self._path} cannot be written to; choose another out=")
 
     def keep(self) -> None:
         """The new run has ended well: what it replaced goes."""
@@ -120,12 +129,22 @@ class Claim:
         """The new run has failed: without a result it makes room for the one before it."""
         if self.resumed:
             return
-        if {entry.name for entry in self._path.iterdir()} <= _BOOKKEEPING:
+        if self._holds_nothing():
             shutil.rmtree(self._path)
             if self._aside is not None:
                 self._aside.rename(self._path)
         elif self._aside is not None:
             print(f"Note: the run that was in {self._path.name} before is kept in {self._aside}", file=sys.stderr)
+
+    def _holds_nothing(self) -> bool:
+        """No more than bookkeeping and the look at the encoder before its first epoch."""
+        if not {entry.name for entry in self._path.iterdir()} <= {*_BOOKKEEPING, "metrics.csv"}:
+            return False
+        metrics = self._path / "metrics.csv"
+        if not metrics.exists():
+            return True
+        with metrics.open(newline="", encoding="utf-8") as file:
+            return all(row.get("epoch") == "0" for row in csv.DictReader(file))
 
     def _waiting(self) -> list[Path]:
         """Runs that were here before and whose replacement has not ended."""

@@ -144,8 +144,9 @@ def _split_flags(rest: list[str]) -> tuple[list[str], list[str]]:
 def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
     """Hydra's own flags: sweeps, `--help`, `--cfg`."""
     import hydra
+    from omegaconf import OmegaConf
 
-    from ssl_robust.overrides import swept_keys
+    from ssl_robust.overrides import groups_help, swept_keys
     from ssl_robust.settings import config_directory
 
     failures: list[str] = []
@@ -160,6 +161,7 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
             print(f"ssl-robust: {error}", file=sys.stderr)
 
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    OmegaConf.register_new_resolver("ssl_robust.groups", lambda: groups_help(name), replace=True)  # read by --help
     sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
     hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
     return 2 if failures else 0

@@ -72,9 +72,10 @@ def check(
         UserError: a group, choice, option or value that does not exist or does not fit, or is missing.
     """
     parsed = [_parse(argument, sweep) for argument in arguments]
-    groups = {name for name in _group_names() if "/" not in name}
+    groups = _group_names()
     chosen = [each for each in parsed if each.key_or_group in groups]
     for each in chosen:
+        _check_group(stage, each.key_or_group)
         for value in _values(each):
             _check_choice(each.key_or_group, str(value))
     missing = [group for group in required_groups(stage) if group not in {each.key_or_group for each in chosen}]
@@ -139,13 +140,32 @@ def _group_names() -> set[str]:
     return {entry.name for entry in config_directory().iterdir() if entry.is_dir()}
 
 
-def required_groups(stage: str) -> list[str]:
-    """Groups that the stage's defaults list leaves to the user (`- method: ???`)."""
+def stage_groups(stage: str) -> dict[str, str]:
+    """Groups of a stage in the order of its defaults list, each with its choice; `???` is left to the user."""
     import yaml
 
     root = yaml.safe_load((config_directory() / f"{stage}.yaml").read_text(encoding="utf-8"))
     entries = [entry for entry in root.get("defaults", []) if isinstance(entry, dict)]
-    return [group for entry in entries for group, choice in entry.items() if choice == "???"]
+    return {group: choice for entry in entries for group, choice in entry.items()}
+
+
+def required_groups(stage: str) -> list[str]:
+    """Groups that the stage's defaults list leaves to the user (`- method: ???`)."""
+    return [group for group, choice in stage_groups(stage).items() if choice == "???"]
+
+
+def groups_help(stage: str) -> str:
+    """The paragraph of `--help` that names the stage's groups and their choices; empty where it has none."""
+    lines = [f"{group}: {', '.join(choices(group))}" for group in sorted(stage_groups(stage))]
+    return "\n".join(["Whole groups are chosen by name (data=npz):", "", *lines, ""]) if lines else ""
+
+
+def _check_group(stage: str, group: str) -> None:
+    known = stage_groups(stage)
+    if not known:
+        raise UserError(f"{stage} chooses {group} itself; run pretrain, finetune and audit on their own to choose it")
+    if group not in known:
+        raise UserError(f"{stage} has no group {group}; take {group}= away, it has {', '.join(known)}")
 
 
 def _check_choice(group: str, choice: str) -> None:

@@ -59,9 +59,11 @@ def refused(capsys, tmp_path):
         (["audit", "data=embeddings", "data.path=nowhere.npy", "data.labels=l.csv"], r"nowhere\.npy"),
         (["audit", "data=phantoms", "checkpoint=runs/nowhere"], r"nowhere"),
         (["pretrian"], r"did you mean pretrain"),
+        (["pretrain", "data=embeddings", "data.path=E.npy", "method=simclr"], r"is for the audit.*needs scans"),
+        (["pretrain", "data=phantoms", "method=simclr", "trainer.batch_size=1"], r"batch_size=1 .*at least 2"),
     ],
 )
-def test_what_is_not_there_is_named(refused, arguments, sentence):
+def test_what_is_not_there_or_cannot_work_is_named(refused, arguments, sentence):
     assert re.search(sentence, refused(*arguments))
 
 
@@ -136,6 +138,9 @@ def test_a_checkpoint_that_does_not_fit(pretrained, scans, tmp_path, refused):
     card = json.loads((pretrained / "encoder.json").read_text())
     (pretrained / "encoder.json").write_text(json.dumps({**card, "architecture": "resnet10t"}))
     assert "resnet10t" in refused("audit", *options)
+    assert f"give the directory of the run, checkpoint={pretrained}" in refused(
+        "audit", options[0], options[1], f"checkpoint={pretrained}/last.ckpt"
+    )
     (pretrained / "encoder.json").unlink()
     assert "encoder.json" in refused("audit", *options)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ssl_robust.run import Run, UserError, read_run
+from ssl_robust.run import Run, UserError, append_row, read_run
 
 
 def start(path, stage="audit", **how):
@@ -82,3 +82,24 @@ def test_a_linked_directory_is_replaced_where_it_lies(old, tmp_path):
         (run / "audit.csv").write_text("new")
     assert link.is_symlink()
     assert (old / "audit.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize(("epochs", "kept"), [([0], False), ([0, 1], True)])
+def test_the_look_before_the_first_epoch_alone_is_nothing_to_keep(old, epochs, kept):
+    with pytest.raises(RuntimeError), start(old.parent / "B") as run:
+        for epoch in epochs:
+            append_row(run / "metrics.csv", {"epoch": epoch, "knn": 0.5})
+        raise RuntimeError
+    assert (old.parent / "B").exists() == kept
+
+
+def test_a_directory_that_cannot_be_made(old):
+    place = old / "audit.csv" / "x"
+    with pytest.raises(UserError, match=r"out=.*cannot be made \(.*; choose another out="), start(place):
+        pytest.fail("must not start")
+
+
+def test_a_directory_that_cannot_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # root, as whom tests may run, can write anywhere
+    with pytest.raises(UserError, match="cannot be written to; choose another out="), start(tmp_path / "x"):
+        pytest.fail("must not start")

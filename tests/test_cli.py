@@ -1,4 +1,4 @@
-"""What the command line itself does: Ctrl-C, sweeps, several processes."""
+"""What the command line itself does: Ctrl-C, sweeps, several processes, help."""
 
 import re
 import sys
@@ -99,3 +99,13 @@ def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_d
     from ssl_robust.cli import STAGES
 
     assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"), [("pretrain", ["data", "method", "optim", "trainer", "views"]), ("demo", [])]
+)
+def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
+    with pytest.raises(SystemExit):  # Hydra's, after --help
+        run([name, "--help"])
+    _, _, listed = capsys.readouterr().out.partition("Whole groups")
+    assert re.findall(r"^(\w+): ", listed, re.MULTILINE) == groups

@@ -52,6 +52,8 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
         ("pretrain", [*NPZ, "method=simclr", "encoder=[a"], "put it in quotes"),
         ("pretrain", [*NPZ, "method=simclr,byol"], "add -m to run them all"),
         ("finetune", [*NPZ, "checkpoint=none", "noise=symetric"], "did you mean symmetric"),
+        ("pretrain", [*NPZ, "method=simclr", "noise=symmetric"], "pretrain has no group noise; take noise= away"),
+        ("demo", ["data=folder"], "demo chooses data itself"),
     ],
 )
 def test_one_sentence_names_the_mistake_and_the_fix(stage, overrides, sentence):

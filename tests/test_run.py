@@ -64,7 +64,7 @@ def test_resume_keeps_and_overwrite_replaces(tmp_path):
 def test_resume_of_another_stage_is_refused(tmp_path):
     with start(tmp_path / "a"):
         pass
-    with pytest.raises(UserError, match="holds a pretrain run, expected audit"):
+    with pytest.raises(UserError, match="holds a run of the stage pretrain, expected audit"):
         start(tmp_path / "a", stage="audit", resume=True)
 
 

@@ -110,8 +110,10 @@ def find_checkpoint(path_or_name: str | Path) -> Path:
         if (path / WEIGHTS).is_file():
             return path
         stage = read_json(path / "run.json").get("stage") if (path / "run.json").is_file() else None
-        what = f"is a {stage} run without an encoder" if stage else f"holds no {WEIGHTS}"
+        what = f"holds a run of the stage {stage} and no encoder" if stage else f"holds no {WEIGHTS}"
         raise UserError(f"checkpoint={path} {what}; give the `out` of a finished pretrain run")
+    if path.is_file():
+        raise UserError(f"checkpoint={path} is a file; give the directory of the run, checkpoint={path.parent}")
     shipped = shipped_checkpoints()
     if path.is_absolute() or len(path.parts) != 1 or str(path) not in shipped:
         near = difflib.get_close_matches(str(path), [*shipped, "none", "imagenet"], n=1)

@@ -71,10 +71,13 @@ def pretrain(config: DictConfig) -> Path:
 
 def _check(settings: Mapping[str, Any]) -> None:
     """Refuse what would fail late, before any scan is read."""
+    if "split" not in settings["data"]:  # vectors
+        raise UserError("data=embeddings is for the audit, pretraining needs scans; give data=folder, csv or npz")
     trainer = settings["trainer"]
-    for name in ("max_epochs", "batch_size", "accumulate"):
-        if not isinstance(trainer[name], int) or trainer[name] < 1:
-            raise UserError(f"trainer.{name}={trainer[name]} does not fit; expected a whole number above 0")
+    # Batch normalisation cannot take a scan that is alone in its batch.
+    for name, least in (("max_epochs", 1), ("batch_size", 2), ("accumulate", 1)):
+        if not isinstance(trainer[name], int) or trainer[name] < least:
+            raise UserError(f"trainer.{name}={trainer[name]} does not fit; expected a whole number, at least {least}")
     if settings["data"]["split"] not in ("train", "val", "test", "all"):
         raise UserError(f"data.split={settings['data']['split']} is unknown; expected train or all")
     every = settings["monitor"]["every"]
