@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 
 # From the ground up: a file imports only from its own room and from rooms above it in this list.
 ROOMS = [
-    "records", "files", "claim", "run", "settings", "overrides", "unused", "data", "encoders", "neighbors", "metrics",
-    "probes", "noise", "training", "check", "pretrain", "finetune", "audit", "relabel", "classify", "study", "demo",
+    "records", "files", "claim", "run", "settings", "overrides", "unused", "data", "training", "encoders", "neighbors",
+    "metrics", "probes", "noise", "check", "pretrain", "finetune", "audit", "relabel", "classify", "study", "demo",
     "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "finetune", "audit"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssl_robust.data.found import say_found
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import ArraySource
@@ -92,5 +93,6 @@ def _of_vectors(config: DictConfig) -> Material:
     if config.data.labels is not None:  # the table of an embed run has been through this
         columns = without_spelled(columns, None, where)
     manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
+    say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=False)
     check_labels(manifest)
     return Material(emb.vectors, manifest, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssl_robust.data.cache import Geometry, cache_directory, decoded
+from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import Manifest, complete, load_manifest
 from ssl_robust.data.splits import SPLITS
 from ssl_robust.records import Batch
@@ -49,6 +50,11 @@ class ScanSet:
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return self.pixels.shape[3]
+
+    def say_found(self) -> None:
+        """Print one line about the scans; see `ssl_robust.data.found`."""
+        color = "RGB" if self.channels == 3 else "grey"
+        say_found(self.manifest, f"scans, {color}, {self.image_size} px")
 
     @cached_property
     def _codes(self) -> np.ndarray:

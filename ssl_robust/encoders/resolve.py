@@ -38,9 +38,11 @@ def open_encoder_and_scans(config: DictConfig) -> tuple[Encoder, ScanSet]:
         raise UserError("encoder_file= is read with checkpoint=imagenet only; add that, or take encoder_file away")
     if choice in ("none", "imagenet"):
         scans = open_scans(config.data)
+        scans.say_found()
         return _new_encoder(config, scans, pretrained=choice == "imagenet"), scans
     card = read_card(find_checkpoint(choice))
     scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize)
+    scans.say_found()
     if scans.resize != card.resize:
         print(
             f"Note: the encoder learned from scans resized by {card.resize}, these are resized by {scans.resize}; "

@@ -44,6 +44,7 @@ def pretrain(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     scans = open_scans(settings["data"])
+    scans.say_found()
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = _batch_size(len(rows), settings)
     loop, encoder = _build(settings, scans, rows, batch_size)

@@ -1,0 +1,25 @@
+import numpy as np
+from PIL import Image
+
+from ssl_robust.data.manifest import data_settings
+from ssl_robust.data.scanset import open_scans
+
+
+def said(root, names, capsys):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(root / name)
+    options = {"channels": 3, "image_size": 8, "patient_pattern": "p[0-9]", "ids": "plain"}
+    open_scans(data_settings("folder", path=str(root), **options)).say_found()
+    return capsys.readouterr().out
+
+
+def test_one_line_says_what_was_found(tmp_path, capsys):
+    names = ["train/x/p1_1.png", "train/x/p1_2.png", "val/y/p2_1.png", "test/p3.png"]
+    assert said(tmp_path, names, capsys) == (
+        "Found 4 scans, RGB, 8 px, 2 classes (x 2, y 1), 1 without a label, 3 patients known; train 2, val 1, test 1\n"
+    )
+
+
+def test_many_classes_are_counted_only(tmp_path, capsys):
+    assert ", 11 classes, 1 patients known; " in said(tmp_path, [f"c{n}/p1_{n}.png" for n in range(11)], capsys)
