@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_robust.overrides import quote_path
+from ssl_robust.overrides import check, quote_path
 from ssl_robust.run import Run, write_json
 from ssl_robust.settings import compose
 
@@ -29,7 +29,7 @@ def demo(config: DictConfig) -> Path:
         The run directory: one sub-directory a run, and `demo.json`, which names them for the report.
 
     Raises:
-        UserError: the directory holds something else.
+        UserError: the directory holds something else, or a stage does not take its overrides.
     """
     from omegaconf import OmegaConf
 
@@ -39,8 +39,13 @@ def demo(config: DictConfig) -> Path:
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     started = time.monotonic()
+    common = [*settings["data"], f"seed={config.seed}"]
+    own = [f"method={config.method}", f"encoder={config.encoder}"]
+    # A typo is told before the first stage starts, not after minutes of work; what each start adds is left out.
+    check("pretrain", [*common, *own, *map(str, settings["pretrain"])])
+    check("finetune", [*common, "checkpoint=none", "noise=symmetric", *map(str, settings["finetune"])])
+    check("audit", [*common, *map(str, settings["audit"])])
     with Run(config.out, stage="demo", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
-        common = [*settings["data"], f"seed={config.seed}"]
 
         def start(stage: str, name: str, overrides: Sequence[str]) -> Any:
             print(f"\n== {stage}: {name}", flush=True)

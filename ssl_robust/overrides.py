@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust.run import UserError
-from ssl_robust.settings import choices, compose, config_directory
+from ssl_robust.settings import choices, compose, config_directory, defaults
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
                 "out", "checkpoint", "encoder_file"}  # fmt: skip
+_ABSENT = object()
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
 
@@ -110,13 +111,18 @@ def _parse(argument: str, sweep: bool) -> Override:
     if argument.startswith("-"):
         raise UserError(f"{argument} is not an option here; options are key=value, without dashes (see --help)")
     if "=" not in argument and not argument.startswith("~"):
-        raise UserError(f"{argument!r} is not of the form key=value; see --help for the options")
+        raise UserError(f"{argument!r} is not of the form key=value (no spaces around =); see --help for the options")
     key, _, value = argument.partition("=")
+    if key != key.strip() or value != value.lstrip():
+        raise UserError(f"{argument!r} has spaces around =; write {key.strip()}={value.strip()}")
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
+        # A list of overrides (the demo's) is a list only if its parts are in quotes, not as a whole.
+        parts = value.startswith("[") and value.endswith("]") and "=" in value
+        quoted = f"its parts in quotes: '{key}=[\"…\"]'" if parts else f"it in quotes: \"{key}='…'\""
         raise UserError(
-            f"{value} in {argument!r} holds characters that mean something to Hydra; put it in quotes: \"{key}='…'\""
+            f"{value} in {argument!r} holds characters that mean something to Hydra; put {quoted}"
         ) from None
     if override.is_sweep_override() and not sweep:
         raise UserError(f"{argument!r} names several values; add -m to run them all, or quote one: \"{key}='{value}'\"")
@@ -180,15 +186,33 @@ def _check_option(stage: str, override: Override, config: DictConfig) -> None:
         return
     known = _flatten(config)
     if key not in known:
+        if holders := _choices_with(stage, key):
+            raise UserError(f"{stage} has no option {key} as it is; add {' or '.join(holders)}")
+        named = [name for name in known if "_target_" not in name]  # never what a user means
         raise UserError(
-            f"{stage} has no option {key}{_nearest(key, known)}; `ssl-robust {stage} --help` lists the options"
+            f"{stage} has no option {key}{_nearest(key, named)}; `ssl-robust {stage} --help` lists the options"
         )
     for value in _values(override):
         _check_type(key, value, known[key])
 
 
+def _choices_with(stage: str, key: str) -> list[str]:
+    """Choices of the option's group that have this option: `noise.rate` -> ["noise=class_dependent", …]."""
+    group, *names = key.split(".")
+    found = []
+    for choice in choices(group) if group in stage_groups(stage) and names else []:
+        values: Any = defaults(group, choice)
+        for name in names:
+            values = values.get(name, _ABSENT) if isinstance(values, dict) else _ABSENT
+        if values is not _ABSENT:
+            found.append(f"{group}={choice}")
+    return found
+
+
 def _check_type(key: str, value: Any, default: Any) -> None:
     """Refuse a value whose type the default rules out; a text or an empty default takes anything."""
+    from omegaconf import ListConfig
+
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     wanted = None
     if isinstance(default, bool):
@@ -199,6 +223,12 @@ def _check_type(key: str, value: Any, default: Any) -> None:
             if number and isinstance(value, int) and 0 <= value < _SEEDS
             else f"a whole number from 0 to {_SEEDS - 1}"
         )
+    elif isinstance(default, ListConfig):
+        wanted = f"a list such as '{key}=[…]'" if isinstance(value, (str, bool)) or value is None else None
+        if wanted and default and isinstance(default[0], str):
+            wanted = f"a list such as '{key}=[\"{default[0]}\"]'"
+    elif key == "optim.lr":
+        wanted = None if number and value > 0 else f"a number above 0 such as {default:g}"
     elif isinstance(default, int) and not key.startswith("views."):  # the views' amounts are numbers throughout
         wanted = None if number and isinstance(value, int) else f"a whole number such as {default}"
     elif isinstance(default, (int, float)):

@@ -3,7 +3,7 @@
 import pytest
 
 from ssl_robust.demo import demo
-from ssl_robust.run import read_json
+from ssl_robust.run import UserError, read_json
 from ssl_robust.settings import compose
 
 
@@ -22,3 +22,12 @@ def test_every_stage_gets_its_place_whatever_the_folder_is_called(tmp_path, monk
         "ft-scratch-40": "finetune", "ft-pretrained-40": "finetune",
     }  # fmt: skip
     assert len(read_json(out / "demo.json")["finetune"]) == 4
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "audit"])
+def test_a_typo_for_any_stage_is_told_before_the_first_starts(tmp_path, monkeypatch, stage):
+    monkeypatch.setattr("ssl_robust.pretrain.stage.pretrain", lambda config: pytest.fail("must not start"))
+    config = compose("demo", [f'{stage}=["data.siz=1"]', f"out='{tmp_path}/o'"])
+    with pytest.raises(UserError, match=f"{stage} has no option data.siz, did you mean data.size"):
+        demo(config)
+    assert not (tmp_path / "o").exists()
