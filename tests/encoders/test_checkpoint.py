@@ -124,7 +124,7 @@ def test_a_path_that_holds_no_encoder(tmp_path):
     with pytest.raises(UserError, match=r"holds no encoder.safetensors"):
         load_encoder(tmp_path)
     write_json(tmp_path / "run.json", {"stage": "finetune"})
-    with pytest.raises(UserError, match="is a finetune run"):
+    with pytest.raises(UserError, match="holds a run of the stage finetune"):
         load_encoder(tmp_path)
     with pytest.raises(UserError, match="did you mean imagenet"):
         load_encoder("imagnet")

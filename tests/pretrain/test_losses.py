@@ -94,7 +94,7 @@ def test_simsiam_is_the_cosine_with_a_stopped_gradient():
 
 
 def test_swav_predicts_the_swapped_codes():
-    method, views = make("swav", n_prototypes=5, hidden_dim=16, output_dim=8)
+    method, views = make("swav", n_prototypes=5, hidden_dim=16, output_dim=8, sinkhorn_epsilon=0.05)
     with torch.no_grad():
         features = torch.cat([method.encoder(view) for view in views])
         scores = method.head(features).double().numpy()

@@ -174,6 +174,7 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_kept(config, tmp_pa
 def test_lines_tell_how_far_it_is(config, capsys):
     pretrain(config("trainer.progress=true", "trainer.max_epochs=2"))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("epoch 0/2  kNN ")
-    assert "loss" in lines[1]
-    assert "left" in lines[1]
+    assert lines[0].startswith("Found 58 scans, grey, 32 px, 2 classes")
+    assert lines[1].startswith("epoch 0/2  kNN ")
+    assert "loss" in lines[2]
+    assert "left" in lines[2]

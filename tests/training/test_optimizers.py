@@ -1,16 +1,17 @@
 import math
 
 import pytest
+from omegaconf import OmegaConf
 from torch import nn
 
 from ssl_robust.records import Progress
-from ssl_robust.settings import choices, defaults
+from ssl_robust.settings import choices, compose
 from ssl_robust.training.optimizers import make_optimizer, mixed_seed, rate_factor
 
 
 @pytest.mark.parametrize("name", choices("optim"))
 def test_rates_scale_with_the_batch_and_the_group(name):
-    settings = defaults("optim", name)
+    settings = OmegaConf.to_container(compose("pretrain", ["data=phantoms", "method=simclr", f"optim={name}"]).optim)
     layer = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     optimizer = make_optimizer(
         [{"params": list(layer[0].parameters())}, {"params": list(layer[1].parameters()), "lr_scale": 0.1}],
