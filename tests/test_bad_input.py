@@ -172,7 +172,15 @@ def test_a_traceback_only_where_it_was_asked_for(monkeypatch):
 def test_ctrl_c_says_what_is_saved_and_how_to_go_on(scans, tmp_path):
     options = [*SMALL, "trainer.max_epochs=5000", "method=simclr", "data=folder", f"data.path={scans}"]
     command = [sys.executable, "-m", "ssl_robust.cli", "pretrain", *options, f"out={tmp_path / 'ssl'}"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ)
+    # A shell's background job ignores SIGINT and hands that down; a person's terminal does not.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=os.environ,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not (tmp_path / "ssl" / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
