@@ -54,7 +54,7 @@ def demo(config: DictConfig) -> Path:
 
         encoder = quote_path("checkpoint", run / "ssl")
         scratch = ["checkpoint=none", f"encoder={config.encoder}"]
-        pretrain(start("pretrain", "ssl", [f"method={config.method}", f"encoder={config.encoder}", *config.pretrain]))
+        pretrain(start("pretrain", "ssl", [*own, *config.pretrain]))
         finetuned = []
         for rate in settings["rates"]:
             for init, origin in (("scratch", scratch), ("pretrained", [encoder])):
