@@ -1,4 +1,4 @@
-"""How good are the features? kNN and logistic probe on the test split, rows x seeds, as one table and one JSON.
+"""How good are the features? kNN and logistic probe on test scans, rows x seeds, as one table and one JSON.
 
     python benchmarks/transfer.py --rows all --seeds 0 1 2 --out transfer.json -- data=phantoms encoder=regnetx_002
     python benchmarks/transfer.py --rows random histogram simclr supervised --seeds 0 1 2 --out cxr.json -- \
@@ -46,24 +46,26 @@ def histogram(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(rows, np.float32).reshape(len(pixels), -1) / pixels[0].size
 
 
-def score(vectors: np.ndarray, manifest, seed: int) -> dict[str, float]:
-    """kNN and logistic probe fitted on the training split's clean labels, measured on the test split."""
+def score(vectors: np.ndarray, manifest, split: str, seed: int) -> dict[str, float]:
+    """kNN and logistic probe fitted on the training split's clean labels, measured on another one."""
     codes, groups, n_classes = manifest.codes(), manifest.groups(), len(manifest.classes)
-    train, test = manifest.rows("train"), manifest.rows("test")
-    knn = probes.knn_predict(vectors[train], codes[train], vectors[test], n_classes=n_classes, k=K, temperature=0.1)
+    train, asked = manifest.rows("train"), manifest.rows(split)
+    knn = probes.knn_predict(vectors[train], codes[train], vectors[asked], n_classes=n_classes, k=K, temperature=0.1)
     probe = probes.logistic_probe(
-        vectors[train], codes[train], vectors[test], n_classes=n_classes, groups=groups[train], seed=seed
+        vectors[train], codes[train], vectors[asked], n_classes=n_classes, groups=groups[train], seed=seed
     )
-    measure = {name: metrics.classification(codes[test], p) for name, p in (("knn", knn), ("probe", probe))}
+    measure = {name: metrics.classification(codes[asked], p) for name, p in (("knn", knn), ("probe", probe))}
     return {
         "knn": measure["knn"]["balanced_accuracy"],
         "probe": measure["probe"]["balanced_accuracy"],
         "probe_auroc": measure["probe"]["auroc"],
-        "rank": metrics.effective_rank(vectors[test]),
+        "rank": metrics.effective_rank(vectors[asked]),
     }
 
 
-def cell(row: str, seed: int, overrides: list[str], supervised: list[str], folder: Path) -> dict[str, float]:
+def cell(
+    row: str, seed: int, split: str, overrides: list[str], supervised: list[str], folder: Path
+) -> dict[str, float]:
     started = time.monotonic()
     out, common = folder / f"{row}-{seed}", [*overrides, f"seed={seed}"]
     if row == "supervised":
@@ -74,14 +76,14 @@ def cell(row: str, seed: int, overrides: list[str], supervised: list[str], folde
                 "minutes": (time.monotonic() - started) / 60}  # fmt: skip
     if row == "histogram":
         scans = open_scans(compose("embed", [*only("embed", common), "checkpoint=none"]).data)
-        return score(histogram(scans.pixels), scans.manifest, seed)
+        return score(histogram(scans.pixels), scans.manifest, split, seed)
     if row != "random":
         pretrain(compose("pretrain", [*common, f"method={row}", quote_path("out", out)]))
     minutes = (time.monotonic() - started) / 60
     checkpoint = "checkpoint=none" if row == "random" else quote_path("checkpoint", out)
     encoder, scans = open_encoder_and_scans(compose("embed", [*only("embed", common), checkpoint]))
     vectors = embed(encoder, scans, batch_size=512).vectors
-    return {**score(vectors, scans.manifest, seed), "minutes": minutes}
+    return {**score(vectors, scans.manifest, split, seed), "minutes": minutes}
 
 
 def table(cells: list[dict]) -> str:
@@ -104,9 +106,12 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--supervised", nargs="*", default=["trainer.max_epochs=20"], help="overrides of `finetune`")
+    parser.add_argument("--split", choices=["test", "val"], default="test", help="val: to choose settings by")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
+    if options.split == "val" and "supervised" in options.rows:
+        parser.error("the row `supervised` is measured on test scans only; leave it out with --split val")
     options.overrides = quote_paths(options.overrides, sweep=False)
     rows = ["random", "histogram", *choices("method")] if options.rows == ["all"] else options.rows
     cells = json.loads(options.out.read_text())["cells"] if options.out.exists() else []
@@ -115,7 +120,7 @@ def main() -> None:
             for row in rows:
                 if any(each["row"] == row and each["seed"] == seed for each in cells):
                     continue
-                result = cell(row, seed, options.overrides, options.supervised, Path(folder))
+                result = cell(row, seed, options.split, options.overrides, options.supervised, Path(folder))
                 cells.append({"row": row, "seed": seed, **result})
                 write_json(options.out, {"overrides": options.overrides, "cells": cells})
                 print(table(cells), flush=True)

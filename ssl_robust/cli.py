@@ -108,7 +108,8 @@ def _run(arguments: list[str]) -> int:
     helping = "-h" in flags or "--help" in flags
     config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping, sweep=sweep)
     if flags:
-        return _through_hydra(name, flags, overrides)
+        explained = _explained(name, config, overrides) if helping else ""
+        return _through_hydra(name, flags, overrides, explained)
     from ssl_robust.unused import unread
 
     for sentence in unread(name, config, overrides):
@@ -141,12 +142,20 @@ def _split_flags(rest: list[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
-    """Hydra's own flags: sweeps, `--help`, `--cfg`."""
+def _explained(name: str, config: DictConfig, overrides: list[str]) -> str:
+    from ssl_robust.explain import help_text
+    from ssl_robust.settings import chosen_groups
+
+    # Hydra's template reads a dollar as the beginning of one of its own names.
+    return help_text(name, config, chosen_groups(name, overrides)).replace("$", "$$")
+
+
+def _through_hydra(name: str, flags: list[str], overrides: list[str], explained: str) -> int:
+    """Hydra's own flags: sweeps, `--help` (which shows `explained`), `--cfg`."""
     import hydra
     from omegaconf import OmegaConf
 
-    from ssl_robust.overrides import groups_help, swept_keys
+    from ssl_robust.overrides import swept_keys
     from ssl_robust.settings import config_directory
 
     failures: list[str] = []
@@ -161,7 +170,7 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str]) -> int:
             print(f"ssl-robust: {error}", file=sys.stderr)
 
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
-    OmegaConf.register_new_resolver("ssl_robust.groups", lambda: groups_help(name), replace=True)  # read by --help
+    OmegaConf.register_new_resolver("ssl_robust.options", lambda: explained, replace=True)  # read by --help
     sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
     hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
     return 2 if failures else 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
                 "out", "checkpoint", "encoder_file"}  # fmt: skip
+_EXAMPLES = {"data": "folder", "method": "simclr"}  # what `--help` shows of a group that the user has to choose
 _ABSENT = object()
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
@@ -80,7 +81,7 @@ def check(
         for value in _values(each):
             _check_choice(each.key_or_group, str(value))
     missing = [group for group in required_groups(stage) if group not in {each.key_or_group for each in chosen}]
-    filled = [f"{group}={choices(group)[0]}" for group in missing]
+    filled = [f"{group}={_EXAMPLES[group]}" for group in missing]
     bare = compose(stage, [f"{each.key_or_group}={_values(each)[0]}" for each in chosen] + filled)
     values = [each for each in parsed if each.key_or_group not in groups]
     for each in values:
@@ -158,12 +159,6 @@ def stage_groups(stage: str) -> dict[str, str]:
 def required_groups(stage: str) -> list[str]:
     """Groups that the stage's defaults list leaves to the user (`- method: ???`)."""
     return [group for group, choice in stage_groups(stage).items() if choice == "???"]
-
-
-def groups_help(stage: str) -> str:
-    """The paragraph of `--help` that names the stage's groups and their choices; empty where it has none."""
-    lines = [f"{group}: {', '.join(choices(group))}" for group in sorted(stage_groups(stage))]
-    return "\n".join(["Whole groups are chosen by name (data=npz):", "", *lines, ""]) if lines else ""
 
 
 def _check_group(stage: str, group: str) -> None:

@@ -57,9 +57,25 @@ def compose(stage: str, overrides: Sequence[str] = ()) -> DictConfig:
     Raises:
         hydra.errors.HydraException: an override does not fit; the command line turns it into one sentence.
     """
+    return _compose(stage, overrides)
+
+
+def chosen_groups(stage: str, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Group -> its choice, those that another choice makes included (`method=byol` chooses an `optim`).
+
+    Args:
+        stage: as in `compose`.
+        overrides: as in `compose`.
+    """
+    made = _compose(stage, overrides, return_hydra_config=True).hydra.runtime.choices
+    groups = {str(key).partition("@")[0]: str(choice) for key, choice in made.items()}
+    return {group: choice for group, choice in groups.items() if (config_directory() / group).is_dir()}
+
+
+def _compose(stage: str, overrides: Sequence[str], **options: bool) -> DictConfig:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3", job_name="ssl-robust"):
-        return hydra.compose(stage, list(overrides))
+        return hydra.compose(stage, list(overrides), **options)

@@ -101,11 +101,16 @@ def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_d
     assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")
 
 
-@pytest.mark.parametrize(
-    ("name", "groups"), [("pretrain", ["data", "method", "optim", "trainer", "views"]), ("demo", [])]
-)
+@pytest.mark.parametrize(("name", "groups"), [("pretrain", ["data", "method", "optim", "views"]), ("demo", [])])
 def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
     with pytest.raises(SystemExit):  # Hydra's, after --help
         run([name, "--help"])
-    _, _, listed = capsys.readouterr().out.partition("Whole groups")
-    assert re.findall(r"^(\w+): ", listed, re.MULTILINE) == groups
+    text, _, _ = capsys.readouterr().out.partition("Options with their defaults")
+    assert re.findall(r"^(\w+)=$", text, re.MULTILINE) == groups
+
+
+def test_a_sweep_writes_into_its_folder_alone(stage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stage(lambda config: None)
+    assert run(["pretrain", *DATA, "seed=0,1", "-m", "out=a (b)"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a (b)"]

@@ -80,7 +80,7 @@ def test_a_typo_is_told_before_a_missing_group():
 
 def test_help_fills_what_is_missing():
     config, overrides = check("pretrain", [], fill=True)
-    assert overrides[-1] == "method=barlow_twins"
+    assert overrides[-1] == "method=simclr"
     assert "crops" in config.method
 
 
