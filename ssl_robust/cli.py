@@ -202,6 +202,8 @@ def _execute(name: str, config: DictConfig) -> None:
             "the same out=; a run takes one device for now, start it without torchrun"
         )
     OmegaConf.resolve(config)
+    if sys.stderr.isatty():  # torch and its like take seconds; the first real line takes the place of this one
+        print("loading …", end="\r", file=sys.stderr, flush=True)
     module, _, function = STAGES[name].function.partition(":")
     stage: Callable[[DictConfig], Path] = getattr(importlib.import_module(module), function)
     try:

@@ -19,14 +19,14 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     Raises:
         FileNotFoundError: an artefact is missing.
     """
-    summary = read_json(directory / "audit.json")
+    summary, shown = read_json(directory / "audit.json"), read_suspects(directory)
     return {
         "summary": summary,
         "classes": sorted(summary["classes"], key=lambda each: -each["flag_rate"]),
-        "most": max([each["flag_rate"] for each in summary["classes"]] + [1e-9]),
         "folder": "patient_pattern" in run["config"].get("data", {}),
         "n_unreadable": len(run.get("unreadable", [])),
-        **read_suspects(directory),
+        "n_flagged_shown": sum(each["label"] != each["suggested_label"] for each in shown["suspects"]),
+        **shown,
     }
 
 

@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Stand-ins that are replaced in the finished SVG: a drawing has no access to the page's colours.
-_INK, _GRID = "#010101", "#020202"
+_INK, _GRID, _CARD = "#010101", "#020202", "#060606"
 _SERIES = ("#030303", "#040404", "#050505")
 _COLORS = {
     _INK: "var(--soft)",
     _GRID: "var(--line)",
+    _CARD: "var(--card)",
     **{s: f"var(--curve{i})" for i, s in enumerate(_SERIES, start=1)},
 }
 _SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "ssl-robust", "text.parse_math": False, "font.size": 11}
@@ -78,7 +79,7 @@ def plot(
         if y_range:
             axes.set_ylim(*y_range)
         if any(curve.name for curve in curves):
-            axes.legend(frameon=False, labelcolor=_INK, loc="best")
+            axes.legend(facecolor=_CARD, edgecolor="none", framealpha=1, labelcolor=_INK, loc="best")
         buffer = io.StringIO()
         canvas.print_svg(buffer, metadata={"Date": None})
     text = buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -46,7 +47,8 @@ class Display:
         """An epoch is over; `row` is what metrics.csv got."""
         done = row["epoch"]
         self._bar.set_description(f"epoch {min(done + 1, self.n_epochs)}/{self.n_epochs}", refresh=False)
-        parts = [text.format(row[name]) for name, text in self.shown.items() if name in row]
+        # What is nan (the memorised share without a wrong label) says nothing on a line.
+        parts = [text.format(row[name]) for name, text in self.shown.items() if not math.isnan(row.get(name, math.nan))]
         if done > self.first_epoch:
             left = (time.monotonic() - self._started) / (done - self.first_epoch) * (self.n_epochs - done)
             parts.append(f"{tqdm.format_interval(left)} left")
