@@ -23,7 +23,7 @@ from ssl_robust.data.view_transforms import (
 )
 from ssl_robust.records import Crop
 
-_SMALLEST_SIDE = 16
+_SMALLEST_SIDE = 24  # px; of less, a network of stride 32 makes a single pixel before its last stage
 # Pixel values that are worked on at once on a CPU: 4 MB of float32 stay in its cache, which doubles the speed.
 _CPU_CHUNK = 2**20
 
@@ -100,7 +100,7 @@ class Views:
 
         Returns:
             `n_views` tensors (B, C, side, side), float32 in [0, 1], channels_last; side = `image_size` for a crop of
-            size 1.0, else that share of it, rounded to a multiple of 8, at least 16.
+            size 1.0, else that share of it, rounded to a multiple of 8, at least 24.
 
         Raises:
             ValueError: wrong channels, not square, or a generator of another device.

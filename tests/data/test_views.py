@@ -68,7 +68,7 @@ def test_every_recipe_keeps_the_promises(recipe, channels, dtype):
     views = Views(crops=crops, image_size=32, channels=channels, **defaults("views", recipe))
     made = views(stored, seeded())
     assert len(made) == views.n_views == 5
-    assert [view.shape[-1] for view in made] == [32, 32, 16, 16, 16]
+    assert [view.shape[-1] for view in made] == [32, 32, 24, 24, 24]
     for view in made:
         assert view.shape[:2] == (5, channels)
         assert view.dtype == torch.float32
@@ -99,13 +99,13 @@ def test_the_input_is_left_as_it_was(images):
     assert torch.equal(images, before)
 
 
-def test_smaller_views_are_multiples_of_eight_and_at_least_sixteen(images):
+def test_smaller_views_are_multiples_of_eight_and_at_least_24(images):
     crops = [Crop(1, 1.0, (0.5, 1.0)), Crop(1, 0.43, (0.1, 0.2)), Crop(1, 0.01, (0.1, 0.2)), Crop(1, 1.0, (0.1, 0.2))]
     sides = [view.shape[-1] for view in make_views(crops, image_size=96)(images, seeded())]
-    assert sides == [96, 40, 16, 96]
+    assert sides == [96, 40, 24, 96]
 
 
-@pytest.mark.parametrize(("image_size", "half"), [(28, 16), (40, 24), (50, 24), (60, 32), (100, 48)])
+@pytest.mark.parametrize(("image_size", "half"), [(28, 24), (40, 24), (50, 24), (60, 32), (100, 48)])
 def test_a_whole_view_is_as_large_as_the_scan(image_size, half):
     scans = torch.rand(2, 3, image_size, image_size, generator=seeded())
     made = make_views([Crop(1, 1.0, (1.0, 1.0)), Crop(1, 0.5, (0.2, 0.3))], image_size=image_size)(scans, seeded())

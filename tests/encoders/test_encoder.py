@@ -67,6 +67,15 @@ def test_autocast_computes_in_bf16_and_answers_in_float32():
     torch.testing.assert_close(exact, rounded, rtol=0.1, atol=0.1)
 
 
+@pytest.mark.parametrize(("side", "exact"), [(16, True), (24, False)])
+def test_views_for_which_bf16_convolutions_are_unsound_take_float32(side, exact):
+    encoder = build("resnet10t").eval()
+    images = torch.rand(2, 1, side, side)
+    expected = encoder(images)
+    encoder.autocast = torch.bfloat16
+    assert torch.equal(encoder(images), expected) is exact
+
+
 def test_same_seed_same_weights_and_a_copy_is_independent():
     torch.manual_seed(3)
     one = build("resnet10t")

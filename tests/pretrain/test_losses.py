@@ -11,6 +11,7 @@ from ssl_robust.records import Progress
 
 B, DIM = 6, 12
 START = Progress(0, 100, 0, 10)
+MULTI_CROP = [{"n": 2, "size": 1.0}, {"n": 3, "size": 0.5}]
 
 
 class TinyEncoder(nn.Module):
@@ -94,7 +95,7 @@ def test_simsiam_is_the_cosine_with_a_stopped_gradient():
 
 
 def test_swav_predicts_the_swapped_codes():
-    method, views = make("swav", n_prototypes=5, hidden_dim=16, output_dim=8, sinkhorn_epsilon=0.05)
+    method, views = make("swav", crops=MULTI_CROP, n_prototypes=5, hidden_dim=16, output_dim=8, sinkhorn_epsilon=0.05)
     with torch.no_grad():
         features = torch.cat([method.encoder(view) for view in views])
         scores = method.head(features).double().numpy()
@@ -135,7 +136,8 @@ def test_vicreg_is_the_sum_of_three_terms():
 
 def test_dino_is_the_cross_entropy_with_the_centred_teacher():
     sizes = {"hidden_dim": 16, "bottleneck_dim": 8, "output_dim": 10}
-    method, views = make("dino", **sizes, teacher_temperature=[0.05, 0.07], warmup=0.5)
+    teacher = {"teacher_temperature": [0.05, 0.07], "warmup": 0.5, "center_momentum": 0.9}
+    method, views = make("dino", crops=MULTI_CROP, **sizes, **teacher)
     method.criterion.center += torch.linspace(-0.2, 0.2, 10)
     center = method.criterion.center.double().numpy().ravel().copy()
     student = projected(method, views, method.head)

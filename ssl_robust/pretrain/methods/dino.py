@@ -38,6 +38,7 @@ class DINO(Method):
         hidden_dim: width of the head.
         bottleneck_dim: width before its last layer.
         output_dim: K.
+        batch_norm: whether the head normalises over the batch.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class DINO(Method):
         hidden_dim: int,
         bottleneck_dim: int,
         output_dim: int,
+        batch_norm: bool,
     ) -> None:
         super().__init__(encoder, crops=crops)
         self.teacher_temperature, self.warmup, self.momentum = teacher_temperature, warmup, momentum
         self.frozen, self.weight_decay, self.clip = frozen, weight_decay, clip
         # The teacher's head is built anew: a weight-normalised layer cannot be deep-copied.
-        self.head, self.teacher_head = (_head(encoder.dim, hidden_dim, bottleneck_dim, output_dim) for _ in range(2))
+        widths = (encoder.dim, hidden_dim, bottleneck_dim, output_dim)
+        self.head, self.teacher_head = (_head(*widths, batch_norm=batch_norm) for _ in range(2))
         self.teacher_head.load_state_dict(self.head.state_dict())
         self.teacher_head.requires_grad_(False)
         self.teacher = frozen_copy(encoder)
@@ -96,7 +99,7 @@ class DINO(Method):
         update_momentum(self.head, self.teacher_head, momentum)
 
 
-def _head(input_dim: int, hidden_dim: int, bottleneck_dim: int, output_dim: int) -> DINOProjectionHead:
+def _head(*widths: int, batch_norm: bool) -> DINOProjectionHead:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*weight_norm.*")  # lightly uses torch's older form of it
-        return DINOProjectionHead(input_dim, hidden_dim, bottleneck_dim, output_dim)
+        return DINOProjectionHead(*widths, batch_norm=batch_norm)
