@@ -2,9 +2,8 @@
 
     import ssl_robust as sr
 
-    encoder = sr.load_encoder("runs/ssl")
-    emb = sr.embed(encoder, "scans.csv")
-    table = sr.audit(emb.vectors, labels, groups=patient_ids)
+    emb = sr.embed("runs/ssl", "scans.csv")
+    table = sr.audit(emb)  # or sr.audit(vectors, labels, groups=patient_ids)
     noisy = sr.corrupt(labels, kind="symmetric", rate=0.4, seed=0)
 
 Names are loaded on first use, so that the import itself costs nothing.

@@ -41,7 +41,7 @@ def load_encoder(path_or_name: str | Path) -> Encoder:
 
 
 def embed(
-    encoder: Encoder,
+    encoder: Encoder | str | Path,
     data: str | Path | np.ndarray,
     *,
     batch_size: int | None = None,
@@ -52,7 +52,7 @@ def embed(
     """Scans -> one vector each.
 
     Args:
-        encoder: from `load_encoder`; is moved to the device.
+        encoder: from `load_encoder`, or a pretrain run's directory; is moved to the device.
         data: a folder of images, a .csv with a column `path`, an .npz in MedMNIST's layout, or an array of shape
             (N, H, W) or (N, H, W, C) with C = 1 or 3, uint8 or uint16.
         batch_size: scans per forward pass; None: as in configs/embed.yaml, also for the next two.
@@ -71,6 +71,8 @@ def embed(
     """
     from ssl_robust.encoders.embeddings import embed as embed_scans
 
+    if isinstance(encoder, (str, Path)):
+        encoder = load_encoder(encoder)
     packaged = defaults("", "embed")
     resize = encoder.card.resize if encoder.card else "pad"
     if isinstance(data, np.ndarray):
@@ -89,26 +91,42 @@ def embed(
 
 
 def audit(
-    vectors: np.ndarray, labels: Sequence[Any] | np.ndarray | pd.Series, *, groups: Any = None, **options: Any
+    vectors: np.ndarray | Embeddings,
+    labels: Sequence[Any] | np.ndarray | pd.Series | None = None,
+    *,
+    groups: Any = None,
+    ids: Any = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """Rank labels by how likely they are wrong; needs no torch.
 
     Args:
-        vectors: (N, D) floats of any encoder.
+        vectors: (N, D) floats of any encoder; or what `embed` returned, which brings labels, groups and ids along.
         labels: (N,) class names or codes as given; None, NaN and -1 mean unlabelled.
         groups: (N,) patients; their own other scans then do not vouch for a label.
-        options: see `ssl_robust.audit.table.audit_table`.
+        ids: (N,) names of the samples, the row numbers where None; they settle equal scores.
+        options: `k`, voters; `temperature`, a vote weighs exp(cosine similarity / temperature); `center`, whether the
+            mean is taken off the vectors first; `n_neighbors`, how many are named. Their defaults are those of
+            configs/neighbors/exact.yaml and configs/audit.yaml.
 
     Returns:
-        One row per sample, input order: `sample_id, label, suggested_label, score, rank`; `score` in [0, 1], higher =
-        more likely mislabelled; `rank` 1 = look first.
+        N rows in input order: `sample_id`; `label`; `suggested_label`, the class with most votes; `score` in [0, 1],
+        higher = more likely mislabelled; `rank`, 1 = look first; `neighbors`, ids of the nearest samples. The last four
+        are missing where there is no label.
 
     Raises:
-        ValueError: lengths differ (the message states both), or vectors hold NaN.
+        ValueError: no labels, lengths differ (the message states both), or vectors hold NaN.
     """
     from ssl_robust.audit.table import audit_table
 
-    return audit_table(vectors, labels, groups=groups, **options)
+    if isinstance(vectors, Embeddings):
+        known = vectors.samples
+        labels = known.get("label") if labels is None else labels
+        groups = known.get("patient_id") if groups is None else groups
+        ids, vectors = known["sample_id"] if ids is None else ids, vectors.vectors
+    if labels is None:
+        raise ValueError("there are vectors and no labels; give audit(vectors, labels)")
+    return audit_table(vectors, labels, groups=groups, ids=ids, **options)
 
 
 def corrupt(

@@ -9,6 +9,7 @@ import torch
 import ssl_robust as sr
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import create_encoder
+from ssl_robust.records import Embeddings
 
 
 def assert_in_a_new_process(code):
@@ -107,6 +108,25 @@ def test_paths_that_are_no_scans(encoder, tmp_path):
         sr.embed(encoder, tmp_path / "scans.tar")
     with pytest.raises(ValueError, match="not for arrays"):
         sr.embed(encoder, np.zeros((2, 8, 8), np.uint8), index="x.csv")
+
+
+def test_a_directory_stands_for_its_encoder(encoder, images, tmp_path):
+    assert np.array_equal(sr.embed(tmp_path / "ssl", images).vectors, sr.embed(encoder, images).vectors)
+
+
+def test_embeddings_bring_labels_patients_and_ids_along():
+    labels = np.repeat(["a", "b"], 20)
+    vectors = np.random.default_rng(0).normal(size=(40, 4)) + 2 * (labels == "b")[:, None]
+    samples = pd.DataFrame({"sample_id": [f"s{row}" for row in range(40)], "label": labels})
+    samples["patient_id"] = [f"p{row // 4}" for row in range(40)]
+    table = sr.audit(Embeddings(vectors, samples), k=5)
+    expected = sr.audit(vectors, labels, groups=samples["patient_id"], ids=samples["sample_id"], k=5)
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    assert table["sample_id"].tolist() == samples["sample_id"].tolist()
+    other = np.roll(labels, 3)
+    assert (sr.audit(Embeddings(vectors, samples), other)["label"] == other).all()
+    with pytest.raises(ValueError, match="no labels"):
+        sr.audit(vectors)
 
 
 def test_corrupt_keeps_the_type_and_what_is_unlabelled():

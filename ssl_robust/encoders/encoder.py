@@ -113,8 +113,8 @@ class Encoder(nn.Module):
         return values.contiguous(memory_format=torch.channels_last)
 
     def _precision(self, inputs: Tensor) -> torch.autocast:
-        # On a CPU, torch (2.15 at least) leaves parts of a bf16 convolution's weight gradients unset, nan at times, where
-        # a 3x3 kernel of stride 2 meets a single pixel: the last stage of a network of stride 32, given 16 px.
+        # On a CPU, torch (2.15 at least) leaves parts of a bf16 convolution's weight gradients unset, nan at times,
+        # where a 3x3 kernel of stride 2 meets a single pixel: the last stage of a network of stride 32, given 16 px.
         safe = inputs.device.type != "cpu" or min(inputs.shape[-2:]) > _SMALLEST_BF16_SIDE_ON_CPU
         enabled = self.autocast is not None and safe
         return torch.autocast(inputs.device.type, dtype=self.autocast or torch.bfloat16, enabled=enabled)

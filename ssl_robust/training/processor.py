@@ -15,8 +15,8 @@ def prepare_processor() -> None:
     """Call before the first tensor: worker threads that run already do not inherit the first setting.
 
     Subnormal weights slow a processor down several times, hours into a run: they are flushed to zero. And glibc hands
-    large arrays back to the kernel after every step, which then clears the same pages again for the next: 10 to 19 % of
-    the time of a small network (resnet10t, 64 px, two cores). It is told to keep them. cuDNN may not choose its
+    large arrays back to the kernel after every step, which then clears the same pages again for the next; it is
+    told to keep them. cuDNN may not choose its
     algorithms by a race, nor such as add in a different order every time.
     """
     torch.set_flush_denormal(True)
