@@ -13,10 +13,11 @@ import torch
 from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.sources import digest
 from ssl_robust.encoders.embedding_files import VECTORS, write_samples
-from ssl_robust.encoders.encoder import Encoder, pick_device, pick_precision
+from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
+from ssl_robust.training.device import pick_device, pick_precision
 
 SHARDS = "shards"
 ABOUT = "embeddings.json"  # what the vectors follow from, so that other vectors are never mixed in

@@ -14,7 +14,7 @@ from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.checkpoint import describe
-from ssl_robust.encoders.encoder import Encoder, pick_device, pick_precision
+from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.finetune.classifier import model_maker, save_classifier
 from ssl_robust.finetune.history import History
 from ssl_robust.finetune.inputs import FeatureInputs, ScanInputs, frozen_features
@@ -23,6 +23,7 @@ from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task
 from ssl_robust.records import Crop, TrainInfo
 from ssl_robust.run import UserError, append_row, replacing
+from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
 from ssl_robust.training.resuming import forget_rows
 

@@ -14,12 +14,13 @@ from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import ScanSet, open_scans
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.checkpoint import describe, save_encoder
-from ssl_robust.encoders.encoder import Encoder, create_encoder, pick_device, pick_precision
+from ssl_robust.encoders.encoder import Encoder, create_encoder
 from ssl_robust.encoders.fingerprints import write_seen
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 

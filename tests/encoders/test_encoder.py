@@ -5,7 +5,7 @@ import pytest
 import timm
 import torch
 
-from ssl_robust.encoders.encoder import create_encoder, pick_device, pick_precision
+from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.run import UserError
 
 FAMILIES = ["resnet10t", "regnetx_002", "test_vit", "mobilenetv3_small_050", "swin_tiny_patch4_window7_224"]
@@ -116,27 +116,6 @@ def test_wrong_channels_state_both_shapes():
 def test_a_channel_without_contrast_does_not_divide_by_zero():
     encoder = create_encoder("resnet10t", in_chans=1, input_size=32, mean=[0.0], std=[0.0]).eval()
     assert encoder(torch.zeros(1, 1, 32, 32)).isfinite().all()
-
-
-def test_pick_device():
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UserError, match="choose auto, cpu"):
-        pick_device("gpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(UserError, match="not available"):
-            pick_device("cuda")
-
-
-def test_pick_precision(monkeypatch):
-    cpu = torch.device("cpu")
-    assert pick_precision("bf16", cpu) is torch.bfloat16
-    assert pick_precision("fp32", cpu) is None
-    for held, expected in (({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, None)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda held=held: held, raising=False)
-        assert pick_precision("auto", cpu) is expected
-    with pytest.raises(UserError, match="fp16 is unknown"):
-        pick_precision("fp16", cpu)
 
 
 def test_the_names_of_this_file_exist():
