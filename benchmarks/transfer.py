@@ -114,7 +114,11 @@ def main() -> None:
         parser.error("the row `supervised` is measured on test scans only; leave it out with --split val")
     options.overrides = quote_paths(options.overrides, sweep=False)
     rows = ["random", "histogram", *choices("method")] if options.rows == ["all"] else options.rows
-    cells = json.loads(options.out.read_text())["cells"] if options.out.exists() else []
+    asked = {"overrides": options.overrides, "split": options.split}
+    before = json.loads(options.out.read_text()) if options.out.exists() else {**asked, "cells": []}
+    if {name: before.get(name) for name in asked} != asked:
+        parser.error(f"{options.out} holds cells of another split or of other overrides; choose another --out")
+    cells = before["cells"]
     with tempfile.TemporaryDirectory() as folder:
         for seed in options.seeds:
             for row in rows:
@@ -122,7 +126,7 @@ def main() -> None:
                     continue
                 result = cell(row, seed, options.split, options.overrides, options.supervised, Path(folder))
                 cells.append({"row": row, "seed": seed, **result})
-                write_json(options.out, {"overrides": options.overrides, "cells": cells})
+                write_json(options.out, {**asked, "cells": cells})
                 print(table(cells), flush=True)
 
 

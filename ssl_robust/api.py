@@ -37,6 +37,10 @@ def load_encoder(path_or_name: str | Path) -> Encoder:
     """
     from ssl_robust.encoders.checkpoint import load_encoder as load
 
+    if str(path_or_name) in ("none", "imagenet"):
+        raise UserError(
+            f"{path_or_name} is no run's directory; give that of a pretrain run, or embed on the command line"
+        )
     return load(path_or_name)
 
 
@@ -124,6 +128,8 @@ def audit(
         labels = known.get("label") if labels is None else labels
         groups = known.get("patient_id") if groups is None else groups
         ids, vectors = known["sample_id"] if ids is None else ids, vectors.vectors
+    if isinstance(vectors, (str, Path)):
+        raise ValueError(f"expected vectors or what embed returned, got the path {vectors}; load it first")
     if labels is None:
         raise ValueError("there are vectors and no labels; give audit(vectors, labels)")
     return audit_table(vectors, labels, groups=groups, ids=ids, **options)

@@ -106,9 +106,11 @@ def _run(arguments: list[str]) -> int:
     flags, typed = _split_flags(rest)
     sweep = "-m" in flags or "--multirun" in flags
     helping = "-h" in flags or "--help" in flags
+    if helping:
+        flags, typed = ["--help"], [each for each in typed if not (sweep and "," in each)]
     config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping, sweep=sweep)
     if flags:
-        explained = _explained(name, config, overrides) if helping else ""
+        explained = _options_help(name, config, overrides) if helping else ""
         return _through_hydra(name, flags, overrides, explained)
     from ssl_robust.unused import unread
 
@@ -142,7 +144,7 @@ def _split_flags(rest: list[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def _explained(name: str, config: DictConfig, overrides: list[str]) -> str:
+def _options_help(name: str, config: DictConfig, overrides: list[str]) -> str:
     from ssl_robust.explain import help_text
     from ssl_robust.settings import chosen_groups
 
@@ -152,6 +154,8 @@ def _explained(name: str, config: DictConfig, overrides: list[str]) -> str:
 
 def _through_hydra(name: str, flags: list[str], overrides: list[str], explained: str) -> int:
     """Hydra's own flags: sweeps, `--help` (which shows `explained`), `--cfg`."""
+    import tempfile
+
     import hydra
     from omegaconf import OmegaConf
 
@@ -170,9 +174,11 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str], explained:
             print(f"ssl-robust: {error}", file=sys.stderr)
 
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    scratch = tempfile.TemporaryDirectory()  # Hydra writes a multirun.yaml, which nothing reads
     OmegaConf.register_new_resolver("ssl_robust.options", lambda: explained, replace=True)  # read by --help
-    sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
-    hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
+    sys.argv = ["ssl-robust", *flags, *overrides, *quiet, f"hydra.sweep.dir={scratch.name}"]
+    with scratch:
+        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
     return 2 if failures else 0
 
 

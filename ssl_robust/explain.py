@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<rest>.*)$")
 _COMMENT = re.compile(r"(?:^|\s)# (?P<text>.*)$")
 _WIDEST = 120  # characters of a line; longer ones are hard to read
+_HOW = (
+    "Every option is key=value; a dot goes one level down (trainer.max_epochs=50). Values with brackets or braces "
+    "stand in single quotes ('rates=[0.2,0.4]')."
+)
+_GROUPS = "Whole groups are chosen by name (* = assumed below; give others to see their options):"
 
 
 def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:
@@ -34,41 +39,42 @@ def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:
         Lines as wide as the terminal, at most 120 characters.
     """
     width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
-    lines = ["Every option is key=value; a dot goes one level down (trainer.max_epochs=50)."]
+    lines = textwrap.wrap(_HOW, width)
     to_choose = [group for group in sorted(groups) if len(choices(group)) > 1]
     if to_choose:
-        lines += ["", "Whole groups are chosen by name (* = assumed below; give others to see their options):"]
+        lines += ["", *textwrap.wrap(_GROUPS, width)]
     for group in to_choose:
         lines += ["", f"{group}="]
         for choice in choices(group):
             mark = "*" if choice == groups[group] else " "
             lines += _columns(f"{mark} {choice}", _summary(group, choice), width)
-    explained = dict(_explained(stage, config, groups))
-    lines += ["", "Options with their defaults (??? = must be given):"]
+    comments = _comments(stage, groups)
+    lines += ["", "Options and their values (??? = must be given):"]
     section = None
     for name, value in _leaves(config):
         if section != (section := name.partition(".")[0] if name.partition(".")[0] in groups else ""):
             lines.append("")
-        lines += _columns(f"  {name}={value}", explained.get(name, ""), width)
+        for node in _nodes(name)[:-1]:
+            if node in comments:
+                lines += _columns(f"  {node}: ", comments.pop(node), width)
+        lines += _columns(f"  {name}={value}", comments.get(name, ""), width)
     return "\n".join(lines)
 
 
-def _explained(stage: str, config: DictConfig, groups: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Option -> its comment; that of a whole node stands with the node's first option."""
+def _comments(stage: str, groups: Mapping[str, str]) -> dict[str, str]:
+    """Option or node of a stage -> its comment."""
     comments: dict[str, str] = {}
     for name in ("_base", "_encoder"):
         comments |= option_comments(config_directory() / f"{name}.yaml")
-    groups_of = {
-        f"{group}.{name}": text for group, choice in groups.items() for name, text in _of_choice(group, choice).items()
-    }
-    comments |= groups_of | option_comments(config_directory() / f"{stage}.yaml")
-    said = set()
-    for name, _ in _leaves(config):
-        parts = name.split(".")
-        nodes = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-        new = [node for node in nodes if node in comments and node not in said]
-        said.update(new)
-        yield name, "; ".join(comments[node] for node in new)
+    for group, choice in groups.items():
+        comments |= {f"{group}.{name}": text for name, text in _of_choice(group, choice).items()}
+    return comments | option_comments(config_directory() / f"{stage}.yaml")
+
+
+def _nodes(name: str) -> list[str]:
+    """`a.b.c` -> a, a.b, a.b.c."""
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 def _of_choice(group: str, choice: str) -> dict[str, str]:
@@ -126,7 +132,7 @@ def _written(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_written(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
+        return "[" + ",".join(f'"{each}"' if "=" in str(each) else _written(each) for each in value) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value) if value != "" else "''"

@@ -81,7 +81,7 @@ def check(
         for value in _values(each):
             _check_choice(each.key_or_group, str(value))
     missing = [group for group in required_groups(stage) if group not in {each.key_or_group for each in chosen}]
-    filled = [f"{group}={_EXAMPLES[group]}" for group in missing]
+    filled = [f"{group}={_EXAMPLES.get(group) or choices(group)[0]}" for group in missing]
     bare = compose(stage, [f"{each.key_or_group}={_values(each)[0]}" for each in chosen] + filled)
     values = [each for each in parsed if each.key_or_group not in groups]
     for each in values:

@@ -105,12 +105,14 @@ def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_d
 def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
     with pytest.raises(SystemExit):  # Hydra's, after --help
         run([name, "--help"])
-    text, _, _ = capsys.readouterr().out.partition("Options with their defaults")
+    text, _, _ = capsys.readouterr().out.partition("Options and their values")
     assert re.findall(r"^(\w+)=$", text, re.MULTILINE) == groups
 
 
-def test_a_sweep_writes_into_its_folder_alone(stage, tmp_path, monkeypatch):
+@pytest.mark.parametrize("out", ["out=a (b)", "out=a,b"])
+def test_hydra_leaves_no_file_of_its_own_after_a_sweep(stage, tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)
-    stage(lambda config: None)
-    assert run(["pretrain", *DATA, "seed=0,1", "-m", "out=a (b)"]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["a (b)"]
+    stage(lambda config: Path(config.out).mkdir(parents=True))
+    assert run(["pretrain", *DATA, "seed=0,1", "-m", out]) == 0
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert len(list(tmp_path.rglob("seed-*"))) == 2 * (1 + out.count(","))

@@ -91,6 +91,11 @@ class Views:
         """How many views a call returns."""
         return len(self._scales)
 
+    @property
+    def smallest_side(self) -> int:
+        """Side in pixels of the smallest views."""
+        return min(self._places)
+
     def __call__(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Scans -> their views, in the order of the crops.
 
@@ -100,7 +105,7 @@ class Views:
 
         Returns:
             `n_views` tensors (B, C, side, side), float32 in [0, 1], channels_last; side = `image_size` for a crop of
-            size 1.0, else that share of it, rounded to a multiple of 8, at least 24.
+            size 1.0, else that share of it, rounded to a multiple of 8, at least 24 and at most `image_size`.
 
         Raises:
             ValueError: wrong channels, not square, or a generator of another device.
@@ -216,7 +221,7 @@ def _side(crop: Crop, image_size: int) -> int:
     """Side of a view in pixels; a whole one is as large as the scans that the encoder sees without augmentation."""
     if crop.size == 1:
         return image_size
-    return max(_SMALLEST_SIDE, math.floor(crop.size * image_size / 8 + 0.5) * 8)
+    return min(image_size, max(_SMALLEST_SIDE, math.floor(crop.size * image_size / 8 + 0.5) * 8))
 
 
 def _range(pair: Sequence[float]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from ssl_robust.data.pixels import to_unit
 from ssl_robust.encoders.card import Card
 from ssl_robust.run import UserError
 
-_SMALLEST_BF16_SIDE_ON_CPU = 16  # px; larger views are safe, see `_precision`
+_LARGEST_UNSAFE_SIDE = 16  # px, for bf16 gradients on a CPU; see `_precision`
 
 
 class Encoder(nn.Module):
@@ -113,10 +113,10 @@ class Encoder(nn.Module):
         return values.contiguous(memory_format=torch.channels_last)
 
     def _precision(self, inputs: Tensor) -> torch.autocast:
-        # On a CPU, torch (2.15 at least) leaves parts of a bf16 convolution's weight gradients unset, nan at times,
-        # where a 3x3 kernel of stride 2 meets a single pixel: the last stage of a network of stride 32, given 16 px.
-        safe = inputs.device.type != "cpu" or min(inputs.shape[-2:]) > _SMALLEST_BF16_SIDE_ON_CPU
-        enabled = self.autocast is not None and safe
+        # Seen in torch 2.15.0 on a CPU: parts of a bf16 convolution's weight gradients stay unset, nan at times, where
+        # a 3x3 kernel of stride 2 meets a single pixel: the last stage of a network of stride 32, given 16 px.
+        learns = torch.is_grad_enabled() and inputs.device.type == "cpu"
+        enabled = self.autocast is not None and not (learns and min(inputs.shape[-2:]) <= _LARGEST_UNSAFE_SIDE)
         return torch.autocast(inputs.device.type, dtype=self.autocast or torch.bfloat16, enabled=enabled)
 
     def _as_grid(self, features: Tensor, aspect: float) -> Tensor:

@@ -118,6 +118,7 @@ def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_
     try:
         method = build_method(settings["method"], encoder)
         views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **settings["views"])
+        _check_smallest(encoder, views)
         loop = Loop(
             method,
             views=views,
@@ -133,3 +134,18 @@ def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
     return loop, encoder
+
+
+@torch.no_grad()
+def _check_smallest(encoder: Encoder, views: Views) -> None:
+    """Some encoders cannot take small views at all; better to know before the scans are learnt from."""
+    side = views.smallest_side
+    training = encoder.training
+    try:
+        encoder.eval()(torch.zeros(1, views.channels, side, side))
+    except RuntimeError as error:
+        raise UserError(
+            f"encoder={encoder.name} cannot take views of {side} px ({error}); take larger ones, "
+            "'method.crops=[{n:2,size:1.0}]', or larger scans, data.image_size="
+        ) from error
+    encoder.train(training)

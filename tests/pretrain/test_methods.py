@@ -13,20 +13,25 @@ from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Crop, Progress
 
 METHODS = settings.choices("method")
+SMALL_CROPS = " with small crops"  # what SwAV and DINO also take: views of two sizes
+VARIANTS = [*METHODS, "swav" + SMALL_CROPS, "dino" + SMALL_CROPS]
 N, SIDE = 8, 32
 
 
 def make(name, seed=0):
     torch.manual_seed(seed)
     encoder = create_encoder("regnetx_002", in_chans=3, input_size=SIDE, mean=[0.5] * 3, std=[0.2] * 3)
-    method = build_method(settings.defaults("method", name), encoder)
+    values = settings.defaults("method", name.removesuffix(SMALL_CROPS))
+    if name.endswith(SMALL_CROPS):
+        values["crops"] = [{"n": 2, "size": 1.0}, {"n": 3, "size": 0.75, "scale": [0.1, 0.3]}]
+    method = build_method(values, encoder)
     optim = {**settings.defaults("optim", "adamw"), "lr": 0.01}
     return method, build_optimizer(method, optim, scans_per_step=N)
 
 
 def make_views(method, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    sides = [max(16, int(crop.size * SIDE)) for crop in method.crops for _ in range(crop.n)]
+    sides = [max(24, int(crop.size * SIDE)) for crop in method.crops for _ in range(crop.n)]
     return [torch.rand(N, 3, side, side, generator=generator) for side in sides]
 
 
@@ -56,7 +61,7 @@ def test_views_follow_from_the_crops(name):
     assert crops[0].size == max(crop.size for crop in crops), "the largest views come first"
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_it_learns_and_its_gradients_reach_the_encoder(name):
     method, optimizer = make(name)
     before = {key: value.clone() for key, value in method.encoder.named_parameters()}
@@ -67,7 +72,7 @@ def test_it_learns_and_its_gradients_reach_the_encoder(name):
     assert all(value.grad is not None for value in method.encoder.parameters())
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_resumed_method_takes_the_same_steps(name):
     method, optimizer = make(name)
     train(method, optimizer, 2)
@@ -82,7 +87,7 @@ def test_a_resumed_method_takes_the_same_steps(name):
     assert train(other, other_optimizer, 2, start=2) == expected
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_the_same_seed_gives_the_same_loss(name):
     assert train(*make(name), 1) == train(*make(name), 1)
 
@@ -151,7 +156,7 @@ def test_views_of_one_size_pass_the_encoder_together():
     assert all(torch.allclose(f, v.mean(dim=(2, 3))) for f, v in zip(features, views, strict=True))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_the_loss_falls_on_one_batch(name):
     losses = train(*make(name), 12)
     assert min(losses[-3:]) < losses[0]

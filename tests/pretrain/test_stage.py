@@ -178,3 +178,15 @@ def test_lines_tell_how_far_it_is(config, capsys):
     assert lines[1].startswith("epoch 0/2  kNN ")
     assert "loss" in lines[2]
     assert "left" in lines[2]
+
+
+def test_views_too_small_for_the_encoder_are_refused_before_training(config, tmp_path):
+    with pytest.raises(UserError, match=r"convnext_atto cannot take views of 24 px .*size:1\.0"):
+        pretrain(config("method=byol", "encoder=convnext_atto"))
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_bf16_gradients_of_half_sized_views_are_finite(config, tmp_path):
+    pretrain(config("method=dino", "trainer.precision=bf16", "trainer.max_epochs=1"))
+    rows = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert rows["loss"].iloc[-1] > 0
