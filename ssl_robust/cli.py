@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """A stage of the pipeline: where its function is, what it does, and what a user does afterwards."""
+    """A stage of the pipeline: where its function is, what it does, and what a user does afterwards.
+
+    `{out}` and `{data}` in `next_step` become the run's directory and its overrides of `data`.
+    """
 
     function: str
     summary: str
@@ -33,17 +37,19 @@ STAGES = {
     "pretrain": Stage(
         "ssl_robust.pretrain.stage:pretrain",
         "learn an encoder from the scans alone",
-        "ssl-robust audit checkpoint={out} data=… names suspect labels; finetune and embed take the same checkpoint=",
+        "the suspect labels, where there are labels (finetune and embed take the same checkpoint= and data=)\n"
+        "  ssl-robust audit checkpoint={out} {data} out={out}-audit",
     ),
     "embed": Stage(
         "ssl_robust.encoders.stage:embed_stage",
         "scans -> one vector each",
-        "ssl-robust audit data=embeddings data.path={out} names suspect labels",
+        "the suspect labels, where there are labels\n"
+        "  ssl-robust audit data=embeddings data.path={out} out={out}-audit",
     ),
     "finetune": Stage(
         "ssl_robust.finetune.stage:finetune",
         "train a classifier on (noisy) labels and measure what the noise did",
-        "repeat with checkpoint=none, or another noise.rate, and compare metrics.json",
+        "the same command with checkpoint=none, or another noise.rate, and another out=; compare the metrics.json",
     ),
     "audit": Stage(
         "ssl_robust.audit.stage:audit",
@@ -116,7 +122,7 @@ def _run(arguments: list[str]) -> int:
 
     for sentence in unread(name, config, overrides):
         print(f"Note: {sentence}", file=sys.stderr)
-    _execute(name, config)
+    _execute(name, config, overrides)
     return 0
 
 
@@ -168,7 +174,7 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str], explained:
     def job(config: DictConfig) -> None:
         config.out = str(Path(config.out) / _label(swept))
         try:
-            _execute(name, config)
+            _execute(name, config, [])
         except UserError as error:
             failures.append(f"{config.out}: {error}")
             print(f"ssl-robust: {error}", file=sys.stderr)
@@ -197,7 +203,7 @@ def _label(swept: set[str]) -> str:
     return label if label == plain and label else f"{label}-{hydra.job.num}".lstrip("-")
 
 
-def _execute(name: str, config: DictConfig) -> None:
+def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
     """Run a stage, draw its report, say what was written and what to do next."""
     from omegaconf import OmegaConf
 
@@ -221,7 +227,13 @@ def _execute(name: str, config: DictConfig) -> None:
     page = render(out)
     print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
     if STAGES[name].next_step:
-        print("Next: " + STAGES[name].next_step.format(out=out))
+        print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+
+
+def _data_of(overrides: list[str]) -> str:
+    """The part of a command that names the data, for the shell."""
+    about_data = [each for each in overrides if each.partition("=")[0].partition(".")[0] == "data"]
+    return " ".join(shlex.quote(each) for each in about_data if not each.startswith("data.split=")) or "data=…"
 
 
 def _interrupted(out: Path, *, overwrite: bool) -> KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """What the command line itself does: Ctrl-C, sweeps, several processes, help."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pytest
 
 from ssl_robust import cli
 from ssl_robust.cli import Stage, run
+from ssl_robust.overrides import check, quote_paths
 from ssl_robust.run import Run
 
 DATA = ["data=phantoms", "method=simclr"]
@@ -99,6 +101,19 @@ def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_d
     from ssl_robust.cli import STAGES
 
     assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")
+
+
+def test_the_next_command_can_be_copied(monkeypatch, tmp_path, capsys):
+    step = cli.STAGES["pretrain"].next_step
+    monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(stage=lambda config: config.out))
+    monkeypatch.setitem(cli.STAGES, "pretrain", Stage("stand_in:stage", "", step))
+    monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
+    scans = tmp_path / "my, scans"
+    assert run(["pretrain", "method=simclr", "data=folder", f"data.path={scans}", f"out={tmp_path}/a b"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].strip()
+    stage, *typed = shlex.split(command)[1:]
+    config, _ = check(stage, quote_paths(typed, sweep=False))
+    assert (config.data.path, config.checkpoint, config.out) == (str(scans), f"{tmp_path}/a b", f"{tmp_path}/a b-audit")
 
 
 @pytest.mark.parametrize(("name", "groups"), [("pretrain", ["data", "method", "optim", "views"]), ("demo", [])])
