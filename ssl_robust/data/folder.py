@@ -19,6 +19,8 @@ from ssl_robust.data.splits import split_name
 from ssl_robust.run import UserError
 
 _IGNORED = {"__MACOSX"}  # beside the folder in archives packed on a Mac
+_MEDICAL = {".dcm", ".dicom", ".nii", ".gz", ".mha"}
+_CONVERT = "; convert DICOM first, e.g. with DCMTK (dcm2pnm --write-16-bit-png), and volumes slice by slice"
 
 
 def read_folder(
@@ -50,9 +52,9 @@ def read_folder(
     names = list(_image_files(root, others))
     if not names:
         held = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
-        raise UserError(
-            f"data.path={path} holds no image ({held or 'it is empty'}); expected {', '.join(sorted(SUFFIXES))}"
-        )
+        to_convert = _CONVERT if _MEDICAL & set(others) else ""
+        expected = ", ".join(sorted(SUFFIXES))
+        raise UserError(f"data.path={path} holds no image ({held or 'it is empty'}); expected {expected}{to_convert}")
     splits, labels = _layout([tuple(name.split("/")[:-1]) for name in names], path)
     table: dict[str, Any] = {
         "sample_id": [unicodedata.normalize("NFC", name) for name in names],  # macOS writes umlauts in two characters

@@ -73,7 +73,7 @@ def test_empty_and_imageless_folders_say_what_they_hold(tmp_path):
     with pytest.raises(UserError, match=r"holds no image \(it is empty\); expected .bmp"):
         load(tmp_path)
     (tmp_path / "scan.dcm").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"holds no image \(1 .dcm\)"):
+    with pytest.raises(UserError, match=r"holds no image \(1 .dcm\).*convert DICOM first"):
         load(tmp_path)
     with pytest.raises(UserError, match=r"is a file; give a folder"):
         load(tmp_path / "scan.dcm")
