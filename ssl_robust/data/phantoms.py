@@ -3,9 +3,9 @@
 Six classes = two tissues x three kinds of lesion; about 2,900 scans of 240 patients. A patient has a stain, a light, a
 coarseness and a size of lesions of his own, and mostly scans of one class, as patients do.
 
-Balanced accuracy on the test patients at the values of `configs/data/phantoms.yaml`, mean of three seeds of training (by
-`benchmarks/transfer.py`), kNN / logistic probe: colour histogram .19 / .25 (chance .17), untrained resnet10t .38 / .83,
-six epochs of SimCLR .83 / .95; resnet10t trained on the true labels .98 (one seed).
+Balanced accuracy on the test patients at the values of `configs/data/phantoms.yaml`, kNN / logistic probe, by
+`benchmarks/transfer.py`, mean of three seeds of training: colour histogram .19 / .25 (chance .17), untrained resnet10t
+.38 / .83, six epochs of SimCLR .83 / .95; resnet10t trained on the true labels .98 (one seed).
 """
 
 from __future__ import annotations
