@@ -233,6 +233,8 @@ def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
 def _data_of(overrides: list[str]) -> str:
     """The part of a command that names the data, for the shell."""
     about_data = [each for each in overrides if each.partition("=")[0].partition(".")[0] == "data"]
+    # Paths were quoted for Hydra; plain ones need it no longer.
+    about_data = [re.sub(r"='([\w./-]+)'$", r"=\1", each) for each in about_data]
     return " ".join(shlex.quote(each) for each in about_data if not each.startswith("data.split=")) or "data=…"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_robust.overrides import required_groups
 from ssl_robust.settings import choices, config_directory
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:
     """
     width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
     lines = textwrap.wrap(_HOW, width)
+    required = required_groups(stage)
     to_choose = [group for group in sorted(groups) if len(choices(group)) > 1]
     if to_choose:
         lines += ["", *textwrap.wrap(_GROUPS, width)]
     for group in to_choose:
-        lines += ["", f"{group}="]
+        lines += ["", f"{group}=" + (" (must be given)" if group in required else "")]
         for choice in choices(group):
             mark = "*" if choice == groups[group] else " "
             lines += _columns(f"{mark} {choice}", _summary(group, choice), width)
@@ -56,7 +58,7 @@ def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:
             lines.append("")
         for node in _nodes(name)[:-1]:
             if node in comments:
-                lines += _columns(f"  {node}: ", comments.pop(node), width)
+                lines += _columns(f"  {node}:", comments.pop(node), width)
         lines += _columns(f"  {name}={value}", comments.get(name, ""), width)
     return "\n".join(lines)
 

@@ -121,7 +121,7 @@ def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
     with pytest.raises(SystemExit):  # Hydra's, after --help
         run([name, "--help"])
     text, _, _ = capsys.readouterr().out.partition("Options and their values")
-    assert re.findall(r"^(\w+)=$", text, re.MULTILINE) == groups
+    assert re.findall(r"^(\w+)=(?: \(must be given\))?$", text, re.MULTILINE) == groups
 
 
 @pytest.mark.parametrize("out", ["out=a (b)", "out=a,b"])

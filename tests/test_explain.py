@@ -39,6 +39,7 @@ def test_options_stand_with_default_and_meaning(monkeypatch):
     assert option_line(text, "trainer.progress=true")
     assert option_line(text, "data_licence=''")
     assert "_target_" not in text
+    assert "method= (must be given)" in text
 
 
 def test_comments_of_files_that_a_choice_takes_in(monkeypatch):
