@@ -77,10 +77,11 @@ class Claim:
             raise UserError(f"out={path} holds other files and no run; give an empty or new directory")
         previous = read_json(path / "run.json")
         if not (resume or overwrite):
-            state = "a finished" if previous.get("finished") else "an unfinished"
+            state, remedy = "an unfinished", "resume=true to continue it or overwrite=true to replace it"
+            if previous.get("finished"):
+                state, remedy = "a finished", "overwrite=true to replace it"
             raise UserError(
-                f"out={path} already holds {state} {previous.get('stage')} run; "
-                "choose another out=, or add resume=true to continue it or overwrite=true to replace it"
+                f"out={path} already holds {state} {previous.get('stage')} run; choose another out=, or add {remedy}"
             )
         if overwrite:
             _check_replaceable(path, stage, previous, settings)

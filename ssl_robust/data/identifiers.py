@@ -69,6 +69,7 @@ def _salt(folder: Path) -> bytes:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with (folder / SALT).open("x", encoding="ascii") as file:
+            (folder / SALT).chmod(0o600)  # whoever has the salt can guess ids
             file.write(secrets.token_hex(16))
     except FileExistsError:
         pass
@@ -92,3 +93,4 @@ def _remember(path: Path, rows: pd.DataFrame) -> None:
     after = pd.concat([before, rows]).drop_duplicates("sample_id")
     if len(after) > len(before):
         write_table(path, after)
+        path.chmod(0o600)  # it says who is who
