@@ -1,14 +1,15 @@
 """Scans per second of whole pretraining runs, loading and views included: this package against lightly's own recipe.
 
     python benchmarks/pretrain_throughput.py                      # SimCLR and DINO, 64-px files, resnet18
-    python benchmarks/pretrain_throughput.py --files large --encoder regnetx_002 --methods simclr
-    python benchmarks/pretrain_throughput.py --flat 500           # does the speed last? ours alone
+    python benchmarks/pretrain_throughput.py --files large --encoder regnetx_002    # 1,024-px PNG, 64-px views
+    python benchmarks/pretrain_throughput.py --flat 500 --encoder regnetx_002       # does the speed last? ours alone
 
 lightly's side is what its documentation shows: `LightlyDataset`, its transform of the method, a `DataLoader` with the
 best of 0, 1 and 2 workers, Lightning's Trainer at its default precision. Ours is `ssl-robust pretrain` with the same
 number and sizes of views. Both read the same files, train the same timm encoder and take the same batches. Rounds
-alternate; each side is a process of its own, and its first steps are not counted. The bound is what the encoder alone
-would allow: its forward and backward pass on ready views, in our precision.
+alternate; each side is a process of its own, and its first steps are not counted. The encoder's share is the time that
+its forward and backward passes take on ready views of the same run, in the same process, of the time of a whole step;
+the bound is the ratio that would be reached if a step were nothing else.
 """
 
 from __future__ import annotations
@@ -48,12 +49,21 @@ def write_files(folder: Path, kind: str, n: int) -> None:
 
 
 def ours(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
-    """`ssl-robust pretrain` on the files."""
+    """`ssl-robust pretrain` on the files, then its encoder alone on the views of its last step."""
     import pandas as pd
 
+    from ssl_robust.data.views import Views
     from ssl_robust.pretrain.stage import pretrain
     from ssl_robust.settings import compose
 
+    made: list[Any] = []  # the views of the last step
+    original = Views.__call__
+
+    def remembering(self: Views, *args: Any) -> list[Any]:
+        made[:] = original(self, *args)
+        return list(made)
+
+    Views.__call__ = remembering  # type: ignore[method-assign]
     n_epochs = max(2, round(steps * BATCH / len(list((folder / "scans").iterdir()))) + 1)
     crops = ",".join(f"{{n:{n},size:{size}}}" for n, size in CROPS[method])
     overrides = [
@@ -63,18 +73,52 @@ def ours(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
         f"out={folder}/run", "overwrite=true",
     ]  # fmt: skip
     started = time.perf_counter()
-    pretrain(compose("pretrain", overrides))
+    out = pretrain(compose("pretrain", overrides))
     whole = time.perf_counter() - started
-    rows = pd.read_csv(folder / "run" / "metrics.csv").dropna(subset=["seconds"])
+    rows = pd.read_csv(out / "metrics.csv").dropna(subset=["seconds"])
     scans = rows["step"].diff().iloc[-1] * BATCH
     rates = (scans / rows["seconds"]).tolist()[1:]
-    return {"scans_per_second": statistics.median(rates), "rates": rates, "seconds_in_all": whole}
+    alone = encoder_alone(out, method, made, min(steps, 12))
+    return {
+        "scans_per_second": statistics.median(rates),
+        "rates": rates,
+        "seconds_in_all": whole,
+        "encoder_alone": alone,
+    }
+
+
+def encoder_alone(run: Path, method: str, views: list[Any], steps: int) -> float:
+    """Scans per second of the encoder's forward and backward passes; for DINO with the teacher's forward passes."""
+    import torch
+
+    from ssl_robust.encoders.checkpoint import load_encoder
+    from ssl_robust.pretrain.method import encode_together
+    from ssl_robust.training.device import pick_device, pick_precision
+
+    device = pick_device("auto")
+    encoder = load_encoder(run).to(device).train()
+    encoder.autocast = pick_precision("auto", device)
+    seconds = []
+    for _ in range(steps + WARM_UP):
+        started = time.perf_counter()
+        if method == "dino":
+            with torch.no_grad():
+                encode_together(encoder, views[: CROPS[method][0][0]])
+        sum(features.square().mean() for features in encode_together(encoder, views)).backward()
+        encoder.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return BATCH / statistics.median(seconds[WARM_UP:])
 
 
 def lightly(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
-    """lightly's documented recipe on the files."""
-    rates = {n: _lightly_rate(folder, method, encoder, 6, n) for n in (0, 1, 2)}
-    best = max(rates, key=rates.__getitem__)
+    """lightly's documented recipe on the files; the best number of workers is looked for once."""
+    found = folder / f"workers-{method}"
+    if not found.exists():
+        rates = {n: _lightly_rate(folder, method, encoder, 4, n) for n in (0, 1, 2)}
+        found.write_text(str(max(rates, key=rates.__getitem__)))
+    best = int(found.read_text())
     return {"scans_per_second": _lightly_rate(folder, method, encoder, steps, best), "workers": best}
 
 
@@ -149,37 +193,14 @@ def _lightly_module(method: str, encoder: str) -> Any:
     return {"simclr": SimCLR, "dino": DINO}[method]()
 
 
-def encoder_alone(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
-    """Forward and backward passes on ready views; a teacher's forward passes count for DINO."""
-    import torch
-
-    from ssl_robust.encoders.encoder import create_encoder
-    from ssl_robust.training.device import pick_device, pick_precision
-    from ssl_robust.training.processor import prepare_processor
-
-    prepare_processor()
-    device = pick_device("auto")
-    made = create_encoder(encoder, in_chans=3, input_size=64, mean=[0.5] * 3, std=[0.2] * 3).to(device).train()
-    made.autocast = pick_precision("auto", device)
-    views = [torch.rand(n * BATCH, 3, int(64 * size), int(64 * size), device=device) for n, size in CROPS[method]]
-    for step in range(steps + WARM_UP):
-        if step == WARM_UP:
-            started = time.perf_counter()
-        if method == "dino":
-            with torch.no_grad():
-                made(views[0])
-        sum(made(view).square().mean() for view in views).backward()
-        made.zero_grad(set_to_none=True)
-    return {"scans_per_second": steps * BATCH / (time.perf_counter() - started)}
+SIDES = {"ours": ours, "lightly": lightly}
 
 
-SIDES = {"ours": ours, "lightly": lightly, "encoder alone": encoder_alone}
-
-
-def measure(side: str, folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
+def measure(side: str, folder: Path, method: str, options: argparse.Namespace) -> dict[str, Any]:
     """One side in a process of its own."""
     command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--methods", method,
-               "--encoder", encoder, "--steps", str(steps)]  # fmt: skip
+               "--encoder", options.encoder, "--steps", str(options.flat or options.steps)]  # fmt: skip
+    command += ["--as-torch-does"] if options.as_torch_does else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{side} failed:\n{done.stderr[-2000:]}")
@@ -187,14 +208,12 @@ def measure(side: str, folder: Path, method: str, encoder: str, steps: int) -> d
 
 
 def compare(method: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    rounds = [{side: measure(side, folder, method, options.encoder, options.steps) for side in SIDES}
+    rounds = [{side: measure(side, folder, method, options) for side in SIDES}
               for _ in range(options.rounds)]  # fmt: skip
     rate = {side: statistics.median(each[side]["scans_per_second"] for each in rounds) for side in SIDES}
     ratios = [each["ours"]["scans_per_second"] / each["lightly"]["scans_per_second"] for each in rounds]
-    share = statistics.median(
-        each["ours"]["scans_per_second"] / each["encoder alone"]["scans_per_second"] for each in rounds
-    )
-    bound = rate["encoder alone"] / rate["lightly"]
+    share = statistics.median(each["ours"]["scans_per_second"] / each["ours"]["encoder_alone"] for each in rounds)
+    bound = statistics.median(each["ours"]["encoder_alone"] / each["lightly"]["scans_per_second"] for each in rounds)
     print(f"{method:8} lightly {rate['lightly']:7.1f} scans/s ({rounds[0]['lightly']['workers']} workers)   "
           f"ours {rate['ours']:7.1f}   ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
           f"bound {bound:.2f}; {share:.0%} of our time is the encoder's", flush=True)  # fmt: skip
@@ -208,14 +227,19 @@ def main() -> None:
     parser.add_argument("--files", choices=["small", "large"], default="small")
     parser.add_argument("--n", type=int, help="files; by default 1,024 small or 256 large ones")
     parser.add_argument("--encoder", default="resnet18")
-    parser.add_argument("--steps", type=int, default=16, help="counted steps of each side and round")
+    parser.add_argument("--steps", type=int, default=8, help="counted steps of each side and round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--flat", type=int, metavar="STEPS", help="ours alone: how the speed changes in so many steps")
+    parser.add_argument("--as-torch-does", action="store_true", help="with --flat: without our settings of the process")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
+        if options.as_torch_does:
+            from ssl_robust.pretrain import stage
+
+            stage.prepare_processor = lambda: None
         result = SIDES[options.side](options.folder, options.methods[0], options.encoder, options.steps)
         print("\n" + json.dumps(result))
         return
@@ -223,7 +247,7 @@ def main() -> None:
         folder = Path(name)
         write_files(folder, options.files, options.n or {"small": 1024, "large": 256}[options.files])
         if options.flat:
-            rates = measure("ours", folder, options.methods[0], options.encoder, options.flat)["rates"]
+            rates = measure("ours", folder, options.methods[0], options)["rates"]
             tenth = max(1, len(rates) // 10)
             first, last = statistics.median(rates[:tenth]), statistics.median(rates[-tenth:])
             print(f"{options.methods[0]}: first tenth {first:.1f} scans/s, last tenth {last:.1f}; "

@@ -6,6 +6,7 @@ One function per step, no logic of any stage. Heavy imports wait until a stage i
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ssl_robust import processes
 from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ Example, on your own scans:
 
 `ssl-robust STAGE --help` lists the options of a stage. For research use; not a medical device."""
 _NOTHING_WRITTEN = "stopped before anything was written; run the same command again"
+_SHARED = ("pretrain", "embed")  # stages that several processes can do together
 _LONGEST_LABEL = 100  # characters; file systems take 255 bytes
 
 
@@ -78,6 +81,8 @@ def run(arguments: list[str]) -> int:
     Args:
         arguments: the stage's name, then Hydra overrides and flags.
     """
+    if processes.rank():
+        return _run_silently(arguments)
     try:
         return _run(arguments)
     except UserError as error:
@@ -89,6 +94,15 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has left, as in `… --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2
+
+
+def _run_silently(arguments: list[str]) -> int:
+    """In every process but the first, which speaks for all; a traceback is heard nevertheless."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        try:
+            return _run(arguments)
+        except (UserError, KeyboardInterrupt):
+            return 2
 
 
 def _run(arguments: list[str]) -> int:
@@ -207,11 +221,10 @@ def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
     """Run a stage, draw its report, say what was written and what to do next."""
     from omegaconf import OmegaConf
 
-    n_processes = os.environ.get("WORLD_SIZE", "1")
-    if n_processes not in ("", "1"):
+    if processes.count() > 1 and name not in _SHARED:
         raise UserError(
-            f"{name} was started as {n_processes} processes (WORLD_SIZE), each of which would do the whole work into "
-            "the same out=; a run takes one device for now, start it without torchrun"
+            f"{name} was started as {processes.count()} processes, each of which would do the whole work into the same "
+            f"out=; only {' and '.join(_SHARED)} share their work, start it as one process"
         )
     OmegaConf.resolve(config)
     if sys.stderr.isatty():  # torch and its like take seconds; the first real line takes the place of this one
@@ -222,6 +235,8 @@ def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
         out = stage(config)
     except KeyboardInterrupt:
         raise _interrupted(Path(config.out), overwrite=config.overwrite) from None
+    if processes.rank():
+        return
     from ssl_robust.report import render
 
     page = render(out)

@@ -90,11 +90,11 @@ def test_a_run_of_a_sweep_is_named_by_what_differs(stage, tmp_path):
     assert all(re.fullmatch(r"data\.index-[\w.+-]{1,110}", name) for name in outs)
 
 
-def test_several_processes_are_refused(stage, tmp_path, capsys, monkeypatch):
+def test_several_processes_are_refused_where_they_would_do_the_same(stage, tmp_path, capsys, monkeypatch):
     stage(lambda config: pytest.fail("must not start"))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert run(["pretrain", *DATA, f"out={tmp_path / 'o'}"]) == 2
-    assert "was started as 2 processes" in capsys.readouterr().err
+    assert run(["audit", "data=phantoms", "checkpoint=none", f"out={tmp_path / 'o'}"]) == 2
+    assert "audit was started as 2 processes" in capsys.readouterr().err
 
 
 def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_data():
@@ -116,7 +116,9 @@ def test_the_next_command_can_be_copied(monkeypatch, tmp_path, capsys):
     assert (config.data.path, config.checkpoint, config.out) == (str(scans), f"{tmp_path}/a b", f"{tmp_path}/a b-audit")
 
 
-@pytest.mark.parametrize(("name", "groups"), [("pretrain", ["data", "method", "optim", "views"]), ("demo", [])])
+@pytest.mark.parametrize(
+    ("name", "groups"), [("pretrain", ["data", "method", "optim", "trainer", "views"]), ("demo", [])]
+)
 def test_help_lists_the_groups_of_this_stage_alone(capsys, name, groups):
     with pytest.raises(SystemExit):  # Hydra's, after --help
         run([name, "--help"])

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 from ssl_robust.training.device import pick_device, pick_precision
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 SHARDS = "shards"
 ABOUT = "embeddings.json"  # what the vectors follow from, so that other vectors are never mixed in
@@ -32,6 +36,7 @@ def embed(
     device: str = "auto",
     precision: str = "auto",
     out: str | Path | None = None,
+    fabric: Fabric | None = None,
 ) -> Embeddings:
     """Vectors of all scans, in the manifest's order, not normalised.
 
@@ -43,6 +48,7 @@ def embed(
         precision: auto, bf16 or fp32.
         out: directory for `embeddings.npy` and `samples.csv`. What is there already of the same scans, encoder and
             options is not computed again.
+        fabric: the processes that share the work, each on its own device; only with `out`. All get the whole result.
 
     Returns:
         (N, D) float32 vectors, memory-mapped where they were written, and the manifest's columns.
@@ -51,7 +57,7 @@ def embed(
         UserError: a vector is not finite (the message names the scan), or `out` holds vectors of other scans, of
             another encoder or of other options.
     """
-    place = pick_device(device)
+    place = pick_device(device) if fabric is None else fabric.device
     with _prepared(encoder, place, pick_precision(precision, place)):
         if out is None:
             vectors = np.empty((len(scans.manifest), encoder.dim), np.float32)
@@ -62,11 +68,18 @@ def embed(
         directory = Path(out)
         origin = fingerprint(encoder, scans, batch_size=batch_size)
         _check_origin(directory, origin)
+        part = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
         if not (directory / VECTORS).is_file():
-            shards = _write_shards(encoder, scans, directory, batch_size=batch_size, device=place, origin=origin)
-            write_samples(scans.manifest.table, directory)
-            _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))
-    shutil.rmtree(directory / SHARDS, ignore_errors=True)
+            shards = _write_shards(encoder, scans, directory, part, batch_size=batch_size, device=place, origin=origin)
+            if fabric is not None:
+                fabric.barrier()
+            if part[0] == 0:
+                write_samples(scans.manifest.table, directory)
+                _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))
+    if part[0] == 0:
+        shutil.rmtree(directory / SHARDS, ignore_errors=True)
+    if fabric is not None:
+        fabric.barrier()
     return Embeddings(np.load(directory / VECTORS, mmap_mode="r"), scans.manifest.table)
 
 
@@ -134,14 +147,16 @@ def _encode(encoder: Encoder, scans: ScanSet, rows: np.ndarray, device: torch.de
 
 
 def _write_shards(
-    encoder: Encoder, scans: ScanSet, directory: Path, *, batch_size: int, device: torch.device, origin: str
-) -> list[Path]:
+    encoder: Encoder, scans: ScanSet, directory: Path, part: tuple[int, int], *, batch_size: int, device: torch.device,
+    origin: str,
+) -> list[Path]:  # fmt: skip
+    """Write those that are missing out of every n-th shard, `part` = (which, n); returns all."""
     blocks = _blocks(len(scans.manifest), _SHARD_SCANS, batch_size)
     paths = [directory / SHARDS / f"{number:05d}.npy" for number in range(len(blocks))]
     # A file carries its final name only once it is whole.
     work = [
         (path, block, rows + block[0])
-        for path, block in zip(paths, blocks, strict=True)
+        for path, block in list(zip(paths, blocks, strict=True))[part[0] :: part[1]]
         if not path.exists()
         for rows in _blocks(len(block), batch_size, batch_size)
     ]

@@ -68,6 +68,8 @@ def _check(settings: Mapping[str, Any]) -> None:
         value = settings[name.split(".")[0]][name.split(".")[1]]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{name}={value} does not fit; expected a whole number, at least {least}")
+    if "strategy" in settings["trainer"]:
+        raise UserError("trainer=ddp is for pretrain; a fine-tuning takes one device, leave it out")
     if not 0 < settings["interval"]["level"] < 1:
         raise UserError(f"interval.level={settings['interval']['level']} does not fit; expected a share, e.g. 0.95")
     if settings["freeze"] and settings["checkpoint"] == "none":

@@ -2,7 +2,8 @@
 
 It stands on Lightning Fabric and not on Lightning's Trainer, since a run that was killed must continue bit by bit and
 Ctrl-C must reach the command line: the Trainer's `fit` answers it with `exit(1)`, and its restart depends on the place
-of the kill. Everything random follows from (seed, step, rank), so a checkpoint needs no generator states.
+of the kill. Everything random follows from (seed, step, rank), so a checkpoint needs no generator states. With several
+processes each has its part of every batch; gradients, losses and batch normalisation are those of the whole batch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from ssl_robust.pretrain.monitor import Monitor, is_due
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Batch, Progress
 from ssl_robust.run import UserError, append_row, replacing
+from ssl_robust.training.batch_norm import synchronize
 from ssl_robust.training.display import Display
 from ssl_robust.training.optimizers import mixed_seed
 from ssl_robust.training.resuming import forget_rows
@@ -41,6 +44,16 @@ _SHOWN = {
 _CHECK_EVERY = 50  # steps between two looks at whether the loss is finite: each look waits for the device
 
 
+@dataclass(frozen=True)
+class _Epoch:
+    """Where training stands: epochs done, and of the next one the batches done, their summed loss and their time."""
+
+    number: int
+    done: int = 0
+    total: float = 0.0
+    seconds: float = 0.0
+
+
 class Loop:
     """Trains a method on batches of scans.
 
@@ -53,7 +66,7 @@ class Loop:
         trainer: the `trainer` node.
         monitor_every: epochs between two looks, or "auto".
         seed: of everything random.
-        device: where to train.
+        fabric: the processes that train together, and where.
         precision: type in which encoders compute, float32 where None.
 
     Raises:
@@ -71,7 +84,7 @@ class Loop:
         trainer: Mapping[str, Any],
         monitor_every: int | str,
         seed: int,
-        device: torch.device,
+        fabric: Fabric,
         precision: torch.dtype | None,
     ) -> None:
         if views.n_views != method.n_views:
@@ -79,74 +92,84 @@ class Loop:
         for module in method.modules():
             if isinstance(module, Encoder):
                 module.autocast = precision
-        devices = 1 if device.index is None else [device.index]
-        self.fabric = Fabric(accelerator=device.type, devices=devices)
+        if fabric.world_size > 1:
+            synchronize(method, fabric.device)
+        self.fabric = fabric
         self.views, self.batches, self.monitor = views, batches, monitor
         self.seed, self.monitor_every = seed, monitor_every
         self.n_epochs, self.accumulate = trainer["max_epochs"], trainer["accumulate"]
         self.steps_per_epoch = math.ceil(len(batches) / self.accumulate)
         self.show = trainer["progress"]
         self.warmup = optim["warmup"]
-        self.generator = torch.Generator(device)
+        self.save_every = 60 * trainer.get("checkpoint_minutes", math.inf)
+        self.generator = torch.Generator(fabric.device)
         optimizer = build_optimizer(method, optim, scans_per_step=batches.batch_size * self.accumulate)
         self.method, self.optimizer = self.fabric.setup(method, optimizer)
         self.method.mark_forward_method("loss")
 
     def fit(self, out: Path, *, resume: bool) -> None:
-        """Train to the last epoch; `metrics.csv` and `last.ckpt` in `out` follow every epoch.
+        """Train to the last epoch; `metrics.csv` and `last.ckpt` in `out` follow every epoch, the latter also between.
 
         Args:
-            out: the run directory.
+            out: the run directory, the same for all processes; the first one writes.
             resume: continue from `last.ckpt` where there is one.
 
         Raises:
             UserError: the loss is no longer finite.
         """
-        first = self._restore(out) if resume else 0
-        forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
-        scans_per_epoch = len(self.batches) * self.batches.batch_size
+        start = self._restore(out) if resume else _Epoch(0)
+        first = start.number
+        if self.fabric.is_global_zero:
+            forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
         display = Display(
             first_epoch=first,
             n_epochs=self.n_epochs,
-            scans_per_epoch=scans_per_epoch,
+            scans_per_epoch=len(self.batches) * self.batches.batch_size,
             shown=_SHOWN,
-            enabled=self.show,
+            enabled=self.show and self.fabric.is_global_zero,
         )
         try:
-            if not (out / "metrics.csv").exists():
+            if start == _Epoch(0):
                 self._record(out, display, {"epoch": 0, "step": 0})
+            self._saved = time.monotonic()
             for epoch in range(first, self.n_epochs):
-                self._record(out, display, self._epoch(epoch, display))
-                self._save(out, epoch + 1)
+                state = start if epoch == first else _Epoch(epoch)
+                self._record(out, display, self._epoch(state, out, display))
+                self._save(out, _Epoch(epoch + 1))
         finally:
             display.close()
 
-    def _epoch(self, epoch: int, display: Display) -> dict[str, Any]:
-        """One pass over the scans; its row of metrics.csv."""
-        started = time.perf_counter()
+    def _epoch(self, epoch: _Epoch, out: Path, display: Display) -> dict[str, Any]:
+        """One pass over the scans, or the rest of one; its row of metrics.csv."""
+        started = time.perf_counter() - epoch.seconds
         self.method.train()
-        self.batches.set_epoch(epoch)
+        self.batches.set_epoch(epoch.number, epoch.done)
         n_batches = len(self.batches)
-        total = torch.zeros((), device=self.fabric.device)
+        total = torch.tensor(epoch.total, device=self.fabric.device)
         rate = 0.0
-        for number, batch in enumerate(self.batches):
+        for number, batch in enumerate(self.batches, start=epoch.done):
             first = number - number % self.accumulate  # of the batches whose gradients are added up
-            progress = self._progress(epoch, number // self.accumulate)
-            loss = self._loss(batch, epoch * n_batches + number, progress)
-            self.fabric.backward(loss / min(self.accumulate, n_batches - first))
-            total += loss.detach()
-            if number + 1 == min(first + self.accumulate, n_batches):
+            last = min(first + self.accumulate, n_batches) - 1
+            progress = self._progress(epoch.number, number // self.accumulate)
+            with self.fabric.no_backward_sync(self.method, enabled=number < last):
+                loss = self._loss(batch, epoch.number * n_batches + number, progress)
+                self.fabric.backward(loss / (last + 1 - first))
+            total += self.fabric.all_reduce(loss.detach())  # type: ignore[operator]
+            display.advance(self.batches.batch_size)
+            if number == last:
                 rate = self._step(progress)
                 if progress.step % _CHECK_EVERY == 0:
                     self._check_finite(total, progress)
-            display.advance(len(batch.images))
-        mean = float(total) / n_batches
-        self._check_finite(total + self._weights(), self._progress(epoch, self.steps_per_epoch - 1))
+                if self._is_save_due():
+                    self._check_finite(total + self._weights(), progress)
+                    seconds = time.perf_counter() - started
+                    self._save(out, _Epoch(epoch.number, number + 1, float(total), seconds))
+        self._check_finite(total + self._weights(), self._progress(epoch.number, self.steps_per_epoch - 1))
         seconds = time.perf_counter() - started
         speed = n_batches * self.batches.batch_size * self.views.n_views / seconds
-        step = (epoch + 1) * self.steps_per_epoch
-        return {"epoch": epoch + 1, "step": step, "loss": mean, "lr": rate, "seconds": round(seconds, 2),
-                "images_per_second": round(speed, 1)}  # fmt: skip
+        step = (epoch.number + 1) * self.steps_per_epoch
+        return {"epoch": epoch.number + 1, "step": step, "loss": float(total) / n_batches, "lr": rate,
+                "seconds": round(seconds, 2), "images_per_second": round(speed, 1)}  # fmt: skip
 
     def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
         """The loss of one batch; `number` counts the batches of the whole run."""
@@ -187,7 +210,9 @@ class Loop:
 
     def _record(self, out: Path, display: Display, row: dict[str, Any]) -> None:
         if is_due(row["epoch"], self.n_epochs, self.monitor_every):
-            row |= self.monitor(self.method.module.encoder, self.fabric.device)  # type: ignore[arg-type]
+            row |= self.monitor(self.method.module.encoder, self.fabric)  # type: ignore[arg-type]
+        if not self.fabric.is_global_zero:
+            return
         append_row(out / "metrics.csv", row)
         display.epoch(row)
         if row.get("collapsed") and row["epoch"]:
@@ -196,16 +221,22 @@ class Loop:
                 f"{row['feature_spread']:.3f}); a lower optim.lr, a larger batch or another method helps"
             )
 
-    def _save(self, out: Path, epoch: int) -> None:
-        state = {"epoch": epoch, "method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
-        with replacing(out / "last.ckpt") as temporary:
-            torch.save(state, temporary)
+    def _is_save_due(self) -> bool:
+        return self.fabric.is_global_zero and time.monotonic() - self._saved > self.save_every
 
-    def _restore(self, out: Path) -> int:
-        """Take over the state of `last.ckpt`; the number of epochs it has done, 0 without one."""
+    def _save(self, out: Path, epoch: _Epoch) -> None:
+        """Write `last.ckpt`; weights, optimiser and queues are the same in all processes."""
+        if self.fabric.is_global_zero:
+            state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
+            with replacing(out / "last.ckpt") as temporary:
+                torch.save({**asdict(epoch), **state}, temporary)
+        self._saved = time.monotonic()
+
+    def _restore(self, out: Path) -> _Epoch:
+        """Take over the state of `last.ckpt`, and say where it stands; at the start without one."""
         if not (out / "last.ckpt").exists():
-            return 0
+            return _Epoch(0)
         state = torch.load(out / "last.ckpt", map_location=self.fabric.device, weights_only=True)
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        return state["epoch"]
+        self.method.load_state_dict(state.pop("method"))
+        self.optimizer.load_state_dict(state.pop("optimizer"))
+        return _Epoch(**state)

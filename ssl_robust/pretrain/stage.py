@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
+from ssl_robust import processes
 from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import ScanSet, open_scans
 from ssl_robust.data.views import Views
@@ -19,12 +20,14 @@ from ssl_robust.encoders.fingerprints import write_seen
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
-from ssl_robust.run import Run, UserError
-from ssl_robust.training.device import pick_device, pick_precision
+from ssl_robust.run import Run, UserError, read_run
+from ssl_robust.training.device import pick_precision
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
+from ssl_robust.training.world import in_turn, launch
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
     from omegaconf import DictConfig
 
 
@@ -44,16 +47,22 @@ def pretrain(config: DictConfig) -> Path:
     prepare_processor()
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
-    scans = open_scans(settings["data"])
+    fabric = launch(device=settings["trainer"]["device"], devices=_devices(settings["trainer"]), prefix="trainer.")
+    scans = in_turn(fabric, lambda: open_scans(settings["data"]))
     scans.say_found()
     rows = scans.manifest.rows(settings["data"]["split"])
-    batch_size = _batch_size(len(rows), settings)
-    loop, encoder = _build(settings, scans, rows, batch_size)
+    batch_size = _batch_size(len(rows), settings, fabric.world_size)
+    loop, encoder = _build(settings, scans, rows, batch_size, fabric)
+    out = Path(settings["out"])
+    if not fabric.is_global_zero:
+        loop.fit(out, resume=settings["resume"])
+        return out
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
-             "batch_size": batch_size}  # fmt: skip
+             "batch_size": batch_size, "n_processes": fabric.world_size}  # fmt: skip
     if settings["resume"]:
         check_same(settings, stage="pretrain", fingerprint=facts["data_fingerprint"])
-    with Run(settings["out"], stage="pretrain", config=settings, resume=settings["resume"],
+        _say_if_rescaled(out, fabric.world_size)
+    with Run(out, stage="pretrain", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(**facts)
         loop.fit(run.path, resume=run.resumed)
@@ -80,6 +89,9 @@ def _check(settings: Mapping[str, Any]) -> None:
     for name, least in (("max_epochs", 1), ("batch_size", 2), ("accumulate", 1)):
         if not isinstance(trainer[name], int) or trainer[name] < least:
             raise UserError(f"trainer.{name}={trainer[name]} does not fit; expected a whole number, at least {least}")
+    minutes = trainer["checkpoint_minutes"]
+    if not isinstance(minutes, int | float) or minutes <= 0:
+        raise UserError(f"trainer.checkpoint_minutes={minutes} does not fit; expected a number of minutes, e.g. 10")
     if settings["data"]["split"] not in ("train", "val", "test", "all"):
         raise UserError(f"data.split={settings['data']['split']} is unknown; expected train or all")
     every = settings["monitor"]["every"]
@@ -91,20 +103,45 @@ def _check(settings: Mapping[str, Any]) -> None:
         Run(out, stage="pretrain", config=settings)
 
 
-def _batch_size(n_scans: int, settings: Mapping[str, Any]) -> int:
+def _devices(trainer: Mapping[str, Any]) -> int | str | None:
+    """Processes on this machine, None for this one alone."""
+    strategy = trainer.get("strategy")
+    if strategy not in (None, "ddp"):
+        raise UserError(f"trainer.strategy={strategy} is unknown; it is ddp, or left out")
+    if strategy is None and processes.count() > 1:
+        raise UserError(f"{processes.count()} processes were started, which need trainer=ddp to work together")
+    return trainer["devices"] if strategy else None
+
+
+def _say_if_rescaled(out: Path, n_processes: int) -> None:
+    before = read_run(out).get("n_processes", 1) if (out / "run.json").is_file() else n_processes
+    if before != n_processes:
+        print(f"Note: {out} was started with {before} processes and goes on with {n_processes}: the same batches, but "
+              "other random views than an uninterrupted run", flush=True)  # fmt: skip
+
+
+def _batch_size(n_scans: int, settings: Mapping[str, Any], n_processes: int) -> int:
     wanted = settings["trainer"]["batch_size"]
-    if n_scans < 2:
-        split = settings["data"]["split"]
-        raise UserError(f"{n_scans} scans in data.split={split}, pretraining needs at least 2; try data.split=all")
-    if n_scans < wanted:
-        print(f"Only {n_scans} scans: trainer.batch_size={n_scans} instead of {wanted}", flush=True)
-    return min(n_scans, wanted)
+    if n_scans < 2 * n_processes:
+        split, least = settings["data"]["split"], 2 * n_processes
+        raise UserError(
+            f"{n_scans} scans in data.split={split}, pretraining needs at least {least}; try data.split=all"
+        )
+    if wanted % n_processes:
+        raise UserError(
+            f"trainer.batch_size={wanted} cannot be shared by {n_processes} processes; "
+            f"take a multiple of {n_processes}, e.g. {-(-wanted // n_processes) * n_processes}"
+        )
+    fitting = min(n_scans // n_processes * n_processes, wanted)
+    if fitting < wanted:
+        print(f"Only {n_scans} scans: trainer.batch_size={fitting} instead of {wanted}", flush=True)
+    return fitting
 
 
-def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int) -> tuple[Loop, Encoder]:
+def _build(
+    settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int, fabric: Fabric
+) -> tuple[Loop, Encoder]:
     """The loop and the encoder that it trains; new weights follow from the seed."""
-    device = pick_device(settings["trainer"]["device"])
-    precision = pick_precision(settings["trainer"]["precision"], device)
     mean, std = scans.statistics(rows)
     torch.manual_seed(settings["seed"])
     encoder = create_encoder(
@@ -122,14 +159,23 @@ def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_
         loop = Loop(
             method,
             views=views,
-            batches=Batches(scans, rows, batch_size=batch_size, seed=settings["seed"], shuffle=True, drop_last=True),
+            batches=Batches(
+                scans,
+                rows,
+                batch_size=batch_size,
+                seed=settings["seed"],
+                shuffle=True,
+                drop_last=True,
+                rank=fabric.global_rank,
+                n_ranks=fabric.world_size,
+            ),
             monitor=make_monitor(scans, settings["monitor"], batch_size=batch_size, seed=settings["seed"]),
             optim=settings["optim"],
             trainer=settings["trainer"],
             monitor_every=settings["monitor"]["every"],
             seed=settings["seed"],
-            device=device,
-            precision=precision,
+            fabric=fabric,
+            precision=pick_precision(settings["trainer"]["precision"], fabric.device),
         )
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error

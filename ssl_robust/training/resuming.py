@@ -10,7 +10,8 @@ from ssl_robust.run import UserError, read_run, replacing
 
 # What may differ between a run and its continuation: where things are and how they are shown.
 FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "data_licence", "trainer.device",
-                  "trainer.progress", "data.path", "data.root", "data.index", "data.cache_dir"})  # fmt: skip
+                  "trainer.devices", "trainer.strategy", "trainer.progress", "trainer.checkpoint_minutes", "data.path",
+                  "data.root", "data.index", "data.cache_dir"})  # fmt: skip
 _FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "data.cache_dir"})
 
 

@@ -37,6 +37,24 @@ def test_the_order_is_a_function_of_seed_and_epoch(scans):
     assert sorted(row for batch in first for row in batch) == list(range(2, 20))
 
 
+def test_processes_share_every_batch(scans):
+    options = {"batch_size": 4, "drop_last": True}
+    whole = orders(scans, 3, **options)[0]
+    parts = [orders(scans, 3, **options, rank=rank, n_ranks=2)[0] for rank in range(2)]
+    assert [first + second for first, second in zip(*parts, strict=True)] == whole
+    for wrong in ({"batch_size": 5, "drop_last": True}, {"batch_size": 4, "drop_last": False}):
+        with pytest.raises(ValueError, match="for 2 processes; expected full batches of equal parts"):
+            orders(scans, 0, **wrong, rank=0, n_ranks=2)
+
+
+def test_a_continued_epoch_leaves_out_what_is_done(scans):
+    batches = Batches(scans, range(20), batch_size=4, seed=0, shuffle=True, drop_last=True)
+    whole = [batch.indices.tolist() for batch in batches]
+    batches.set_epoch(0, first=3)
+    assert [batch.indices.tolist() for batch in batches] == whole[3:]
+    assert len(batches) == 5
+
+
 def test_sizes(scans):
     assert [len(batch) for batch in orders(scans, 0)[0]] == [5, 5, 5, 3]
     assert [len(batch) for batch in orders(scans, 0, drop_last=True)[0]] == [5, 5, 5]

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from lightning.fabric import Fabric
 
 from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import open_scans
@@ -31,7 +32,7 @@ def make_loop(overrides):
             trainer={**defaults("trainer", "default"), "max_epochs": 1, "progress": False, **dict(trainer)},
             monitor_every=1,
             seed=0,
-            device=torch.device("cpu"),
+            fabric=Fabric(accelerator="cpu", devices=1),
             precision=precision,
         )
 

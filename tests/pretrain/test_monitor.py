@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch import nn
 
 from ssl_robust.data.scanset import open_scans
@@ -25,7 +26,7 @@ class Features(nn.Module):
 
 
 SETTINGS = {"every": 1, "reference": 30, "queries": 10, "k": 5, "temperature": 0.07}
-CPU = torch.device("cpu")
+CPU = Fabric(accelerator="cpu", devices=1)
 
 
 @pytest.fixture

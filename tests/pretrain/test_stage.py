@@ -72,17 +72,18 @@ def test_metrics_have_a_row_per_epoch_and_one_before_the_first(finished):
 
 def test_the_last_checkpoint_is_no_pickle_of_objects(finished):
     state = torch.load(finished[0] / "last.ckpt", weights_only=True)
-    assert state["epoch"] == 3
-    assert set(state) == {"epoch", "method", "optimizer"}
+    assert (state["number"], state["done"]) == (3, 0)
+    assert set(state) == {"number", "done", "total", "seconds", "method", "optimizer"}
 
 
-def test_a_stopped_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("minutes", "done"), [(10, (1, 0)), (1e-9, (1, 2))], ids=["per epoch", "per step"])
+def test_a_stopped_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypatch, minutes, done):
     """Stopped in the middle of the second epoch, as Ctrl-C does, which must not be swallowed."""
     from ssl_robust.pretrain.methods.moco import MoCo
     from ssl_robust.settings import compose
 
     whole, options = finished
-    options = [*options, f"out='{tmp_path / 'run'}'"]
+    options = [*options, f"out='{tmp_path / 'run'}'", f"trainer.checkpoint_minutes={minutes}"]
     original, calls = MoCo.loss, []
 
     def interrupted(self, views, progress):
@@ -94,7 +95,11 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypa
     monkeypatch.setattr(MoCo, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pretrain(compose("pretrain", options))
-    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["epoch"] == 1
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert (
+        state["number"],
+        state["done"],
+    ) == done  # five batches an epoch, two for a step; the eighth call was the third
     assert not read_json(tmp_path / "run" / "run.json")["finished"]
     monkeypatch.setattr(MoCo, "loss", original)
     pretrain(compose("pretrain", [*options, "resume=true"]))
@@ -151,6 +156,7 @@ def test_fewer_scans_than_a_batch_make_a_smaller_batch(config, capsys):
     ("override", "message"),
     [
         ("trainer.max_epochs=0", "trainer.max_epochs=0 does not fit"),
+        ("trainer.checkpoint_minutes=0", "trainer.checkpoint_minutes=0 does not fit"),
         ("data.split=dev", "data.split=dev is unknown"),
         ("monitor.every=0", "monitor.every=0 does not fit"),
         ("encoder=resnet0815", "is not a timm model"),

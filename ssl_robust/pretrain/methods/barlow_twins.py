@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules import BarlowTwinsProjectionHead
+from lightly.utils import dist
 from torch import Tensor
 
 from ssl_robust.encoders.encoder import Encoder
@@ -28,9 +30,14 @@ class BarlowTwins(Method):
     ) -> None:
         super().__init__(encoder, crops=crops)
         self.projector = BarlowTwinsProjectionHead(encoder.dim, projection_dim, projection_dim)
-        self.criterion = BarlowTwinsLoss(redundancy_weight, gather_distributed=True)
+        self.criterion = BarlowTwinsLoss(redundancy_weight)
 
     def loss(self, views: list[Tensor], progress: Progress) -> dict[str, Tensor]:
         """Squared distance of the diagonal from 1, and lambda times that of the rest from 0, summed."""
-        first, second = (self.projector(self.encoder(view)) for view in views)
+        first, second = (_of_all_processes(self.projector(self.encoder(view))) for view in views)
         return {"loss": self.criterion(first, second)}
+
+
+def _of_all_processes(outputs: Tensor) -> Tensor:
+    """lightly's own gathering adds up matrices of which each is normalised over the scans of one process alone."""
+    return torch.cat(dist.gather(outputs)) if dist.world_size() > 1 else outputs

@@ -19,8 +19,8 @@ from ssl_robust.records import Crop, Progress
 class MoCo(Method):
     """InfoNCE against a queue; He et al. 2019, arXiv 1911.05722, eq. 1, with the head of v2, arXiv 2003.04297.
 
-    Both views serve as query and as key (the symmetric loss of the authors' CIFAR code). The keys are not shuffled
-    between devices: each device normalises its own batch.
+    Both views serve as query and as key (the symmetric loss of the authors' CIFAR code). Batch
+    normalisation sees the scans of all devices, so keys need not be shuffled between them.
 
     Args:
         encoder: what is pretrained.
