@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.loggers.logger import Logger
 from torch import Tensor
 
 from ssl_robust.data.batches import Batches
@@ -55,6 +56,7 @@ class Loop:
         seed: of everything random.
         device: where to train.
         precision: type in which encoders compute, float32 where None.
+        loggers: what else gets the rows of metrics.csv.
 
     Raises:
         ValueError: `views` makes another number of views than the method expects.
@@ -73,6 +75,7 @@ class Loop:
         seed: int,
         device: torch.device,
         precision: torch.dtype | None,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         if views.n_views != method.n_views:
             raise ValueError(f"the method expects {method.n_views} views of each scan, {views.n_views} are made")
@@ -80,7 +83,7 @@ class Loop:
             if isinstance(module, Encoder):
                 module.autocast = precision
         devices = 1 if device.index is None else [device.index]
-        self.fabric = Fabric(accelerator=device.type, devices=devices)
+        self.fabric = Fabric(accelerator=device.type, devices=devices, loggers=list(loggers))
         self.views, self.batches, self.monitor = views, batches, monitor
         self.seed, self.monitor_every = seed, monitor_every
         self.n_epochs, self.accumulate = trainer["max_epochs"], trainer["accumulate"]
@@ -189,6 +192,7 @@ class Loop:
         if is_due(row["epoch"], self.n_epochs, self.monitor_every):
             row |= self.monitor(self.method.module.encoder, self.fabric.device)  # type: ignore[arg-type]
         append_row(out / "metrics.csv", row)
+        self.fabric.log_dict(row, step=row["step"])
         display.epoch(row)
         if row.get("collapsed") and row["epoch"]:
             display.say(

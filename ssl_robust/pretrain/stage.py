@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,12 @@ from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.device import pick_device, pick_precision
+from ssl_robust.training.loggers import closing, make_loggers
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 
 if TYPE_CHECKING:
+    from lightning.fabric.loggers.logger import Logger
     from omegaconf import DictConfig
 
 
@@ -48,7 +50,8 @@ def pretrain(config: DictConfig) -> Path:
     scans.say_found()
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = _batch_size(len(rows), settings)
-    loop, encoder = _build(settings, scans, rows, batch_size)
+    loggers = make_loggers(settings.get("logger"), settings["out"], settings)
+    loop, encoder = _build(settings, scans, rows, batch_size, loggers)
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
              "batch_size": batch_size}  # fmt: skip
     if settings["resume"]:
@@ -56,7 +59,8 @@ def pretrain(config: DictConfig) -> Path:
     with Run(settings["out"], stage="pretrain", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(**facts)
-        loop.fit(run.path, resume=run.resumed)
+        with closing(loggers):
+            loop.fit(run.path, resume=run.resumed)
         card = describe(
             encoder,
             resize=scans.resize,
@@ -101,7 +105,9 @@ def _batch_size(n_scans: int, settings: Mapping[str, Any]) -> int:
     return min(n_scans, wanted)
 
 
-def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int) -> tuple[Loop, Encoder]:
+def _build(
+    settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int, loggers: Sequence[Logger]
+) -> tuple[Loop, Encoder]:
     """The loop and the encoder that it trains; new weights follow from the seed."""
     device = pick_device(settings["trainer"]["device"])
     precision = pick_precision(settings["trainer"]["precision"], device)
@@ -130,6 +136,7 @@ def _build(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_
             seed=settings["seed"],
             device=device,
             precision=precision,
+            loggers=loggers,
         )
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
