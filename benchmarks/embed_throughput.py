@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--encoder", nargs="+", default=["resnet10t", "resnet18", "regnetx_002"])
     parser.add_argument("--size", type=int, default=64, help="side of the scans in pixels")
     parser.add_argument("--n", type=int, default=8192, help="scans; rounded down to whole batches")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch-size", type=int, nargs="+", default=[compose("embed", ["data=npz"]).batch_size])
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     options = parser.parse_args()

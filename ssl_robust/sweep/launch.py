@@ -171,6 +171,7 @@ def _finish(stage: str, runs: Sequence[Planned], folder: Path, trouble: str) -> 
             mine = [row for row, run in zip(rows, runs, strict=True) if run.home == home]
             print(f"Wrote {write(mine, Path(home))}", flush=True)
     if trouble:
-        print(f"ssl-robust: the launcher stopped ({trouble}); see {folder}. Other jobs of a cluster may go on (`squeue`): "
-              "once none does, the same command with resume=true completes the table", file=sys.stderr)  # fmt: skip
+        print(f"ssl-robust: the launcher stopped ({trouble}); see {folder}. Other jobs of a cluster may go on "
+              "(squeue): once none does, the same command with resume=true completes the table",
+              file=sys.stderr)  # fmt: skip
     return rows
