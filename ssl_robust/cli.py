@@ -67,7 +67,6 @@ Example, on your own scans:
 `ssl-robust STAGE --help` lists the options of a stage. For research use; not a medical device."""
 _NOTHING_WRITTEN = "stopped before anything was written; run the same command again"
 _SHARED = ("pretrain", "embed")  # stages that several processes can do together
-_LONGEST_LABEL = 100  # characters; file systems take 255 bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -129,6 +128,10 @@ def _run(arguments: list[str]) -> int:
     if helping:
         flags, typed = ["--help"], [each for each in typed if not (sweep and "," in each)]
     config, overrides = check(name, quote_paths(typed, sweep=sweep), fill=helping, sweep=sweep)
+    if sweep and not helping and len(flags) == 1:
+        from ssl_robust.sweep.launch import sweep as run_all
+
+        return run_all(name, overrides, config, _execute)
     if flags:
         explained = _options_help(name, config, overrides) if helping else ""
         return _through_hydra(name, flags, overrides, explained)
@@ -136,7 +139,9 @@ def _run(arguments: list[str]) -> int:
 
     for sentence in unread(name, config, overrides):
         print(f"Note: {sentence}", file=sys.stderr)
-    _execute(name, config, overrides)
+    from ssl_robust.sweep.job import drop_launcher
+
+    _execute(name, drop_launcher(config), overrides)
     return 0
 
 
@@ -173,52 +178,21 @@ def _options_help(name: str, config: DictConfig, overrides: list[str]) -> str:
 
 
 def _through_hydra(name: str, flags: list[str], overrides: list[str], explained: str) -> int:
-    """Hydra's own flags: sweeps, `--help` (which shows `explained`), `--cfg`."""
-    import tempfile
-
+    """Hydra's own flags that run nothing: `--help` (which shows `explained`), `--cfg`, `--info`."""
     import hydra
     from omegaconf import OmegaConf
 
-    from ssl_robust.overrides import swept_keys
     from ssl_robust.settings import config_directory
 
-    failures: list[str] = []
-    swept = swept_keys(overrides)
-
-    def job(config: DictConfig) -> None:
-        config.out = str(Path(config.out) / _label(swept))
-        try:
-            _execute(name, config, [])
-        except UserError as error:
-            failures.append(f"{config.out}: {error}")
-            print(f"ssl-robust: {error}", file=sys.stderr)
-
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
-    scratch = tempfile.TemporaryDirectory()  # Hydra writes a multirun.yaml, which nothing reads
     OmegaConf.register_new_resolver("ssl_robust.options", lambda: explained, replace=True)  # read by --help
-    sys.argv = ["ssl-robust", *flags, *overrides, *quiet, f"hydra.sweep.dir={scratch.name}"]
-    with scratch:
-        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(job)()
-    return 2 if failures else 0
+    sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
+    hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(_overview)()
+    return 0
 
 
-def _label(swept: set[str]) -> str:
-    """The folder of one run of a sweep, by the values that differ: `method-byol_seed-1`; "" outside of sweeps."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN:
-        return ""
-    parts = [each.partition("=") for each in hydra.overrides.task]
-    plain = "_".join(f"{key}-{value}" for key, _, value in parts if key.lstrip("+") in swept)
-    label = re.sub(r"[^\w.+-]+", "_", plain)[:_LONGEST_LABEL]
-    # Values that were cut or rewritten (paths) may look alike: the number of the run tells them apart.
-    return label if label == plain and label else f"{label}-{hydra.job.num}".lstrip("-")
-
-
-def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
-    """Run a stage, draw its report, say what was written and what to do next."""
+def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None:
+    """Run a stage, draw its report, say what was written and, outside of sweeps (None), what to do next."""
     from omegaconf import OmegaConf
 
     if processes.count() > 1 and name not in _SHARED:
@@ -241,7 +215,7 @@ def _execute(name: str, config: DictConfig, overrides: list[str]) -> None:
 
     page = render(out)
     print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
-    if STAGES[name].next_step:
+    if STAGES[name].next_step and overrides is not None:
         print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
 
 
@@ -276,4 +250,6 @@ def _raise_if_asked() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from ssl_robust.cli import main as imported  # what launchers pickle is looked up in a module of this name
+
+    imported()

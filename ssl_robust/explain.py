@@ -111,8 +111,9 @@ def option_comments(file: Path) -> dict[str, str]:
 
 
 def _summary(group: str, choice: str) -> str:
-    """The first line of a choice's YAML, which says what it is."""
-    first = (config_directory() / group / f"{choice}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    """The first line of a choice's YAML, which says what it is; below Hydra's own line where there is one."""
+    lines = (config_directory() / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    first = next(line for line in lines if not line.startswith("# @"))
     return first[2:] if first.startswith("# ") else ""
 
 

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ssl_robust.run import UserError
 from ssl_robust.settings import choices, compose, config_directory, defaults
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
                 "out", "checkpoint", "encoder_file"}  # fmt: skip
 _EXAMPLES = {"data": "folder", "method": "simclr"}  # what `--help` shows of a group that the user has to choose
+_LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 _ABSENT = object()
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
 
 def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
     """Overrides with path values quoted, so that any folder name reaches the stage as it was typed.
+
+    Hydra's own names of launchers become ours (`hydra/launcher=submitit_slurm` -> `launcher=slurm`), whose options
+    are checked and explained.
 
     Args:
         arguments: what was typed, flags left out.
@@ -41,6 +45,10 @@ def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
 
 def _quote_path(argument: str, sweep: bool) -> str:
     key, equals, value = argument.partition("=")
+    if key == "hydra/launcher":
+        return f"launcher={_LAUNCHERS.get(value, value)}"
+    if key.lstrip("+").startswith("hydra.launcher."):
+        return argument.replace("hydra.", "", 1)
     if key.lstrip("+") not in PATH_OPTIONS or not equals or not value or value[0] in "'\"" or value == "null":
         return argument
     if sweep and "," in value and not Path(value).exists():
@@ -95,14 +103,26 @@ def check(
     return config, [*arguments, *filled]
 
 
-def swept_keys(arguments: Sequence[str]) -> set[str]:
-    """Names of the options that a sweep gives several values, `out` left out: it is the sweep's own folder.
+class Value(NamedTuple):
+    """A value of an override: as it reaches the stage, and as Hydra writes it on a command line."""
+
+    value: Any
+    text: str
+
+
+def values_of(argument: str) -> tuple[str, list[Value]]:
+    """The option that an override names, and its value, or its values in a sweep.
 
     Args:
-        arguments: overrides that `check` has seen.
+        argument: an override that `check` has seen.
     """
-    parsed = [_parse(argument, True) for argument in arguments]
-    return {each.key_or_group for each in parsed if each.is_sweep_override()} - {"out"}
+    override = _parse(argument, True)
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return key, [Value(override.value(), override.get_value_element_as_str())]
+    # Texts in quotes are objects of Hydra's.
+    plain = [getattr(each, "text", each) for each in override.sweep_iterator()]
+    return key, [Value(*each) for each in zip(plain, override.sweep_string_iterator(), strict=True)]
 
 
 def _parse(argument: str, sweep: bool) -> Override:

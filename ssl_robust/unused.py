@@ -29,6 +29,8 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
     """
     required = [each for each in overrides if each.partition("=")[0] in required_groups(stage)]
     changed = _changed(config, compose(stage, required))
+    if config.get("launcher"):
+        raise UserError("launcher= starts the runs of a sweep, a single one runs here; add -m, or take launcher= away")
     named = config.get("checkpoint") not in (None, "none", "imagenet")
     for name in _ENCODER:
         if named and name in changed:

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from ssl_robust.overrides import check, quote_paths, swept_keys
+from ssl_robust.overrides import check, quote_paths, values_of
 from ssl_robust.run import UserError
 
 NPZ = ["data=npz", "data.path='a.npz'"]
@@ -97,5 +97,7 @@ def test_an_amount_of_the_views_may_be_a_fraction():
     assert (config.views.gamma, config.views.rotation) == (0.2, 7.5)
 
 
-def test_the_swept_options_are_those_with_several_values():
-    assert swept_keys([*NPZ, "method=simclr,byol", "seed=range(0,2)", "out=a,b"]) == {"method", "seed"}
+def test_the_values_of_an_override():
+    assert values_of("method=simclr,byol") == ("method", [("simclr", "simclr"), ("byol", "byol")])
+    assert values_of("+seed=range(0,2)") == ("+seed", [(0, "0"), (1, "1")])
+    assert values_of("out='a,b'") == ("out", [("a,b", "'a,b'")])

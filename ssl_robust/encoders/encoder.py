@@ -107,10 +107,19 @@ class Encoder(nn.Module):
     def _normalize(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.in_chans:
             raise ValueError(f"expected images of shape (N, {self.in_chans}, H, W), got {tuple(images.shape)}")
-        values = (to_unit(images) - self.mean_buffer) / self.std_buffer
+        values = self._standardize(images)
         if self._fixed_size and values.shape[-1] != self.input_size:  # e.g. the small views of multi-crop
             values = F.interpolate(values, (self.input_size, self.input_size), mode="bilinear", antialias=True)
         return values.contiguous(memory_format=torch.channels_last)
+
+    def _standardize(self, images: Tensor) -> Tensor:
+        """`(to_unit(images) - mean) / std` over rows of pixels: a CPU takes four times as long channel by channel."""
+        values = to_unit(images).contiguous(memory_format=torch.channels_last)
+        width, channels = values.shape[-1], values.shape[1]
+        rows = values.permute(0, 2, 3, 1).flatten(2)  # (N, H, W * C), the order in memory
+        mean, std = (each.flatten().repeat(width) for each in (self.mean_buffer, self.std_buffer))
+        rows = (rows - mean) / std if images.is_floating_point() else rows.sub_(mean).div_(std)
+        return rows.unflatten(2, (width, channels)).permute(0, 3, 1, 2)
 
     def _precision(self, inputs: Tensor) -> torch.autocast:
         # Seen in torch 2.15.0 on a CPU: parts of a bf16 convolution's weight gradients stay unset, nan at times, where

@@ -16,6 +16,7 @@ from ssl_robust.encoders.card import read_card
 from ssl_robust.encoders.checkpoint import find_checkpoint, load_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
 from ssl_robust.run import UserError
+from ssl_robust.training.processor import prepare_processor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 def open_encoder_and_scans(config: DictConfig) -> tuple[Encoder, ScanSet]:
     """The encoder that `checkpoint` names, in evaluation mode on the CPU, and the scans as it wants them.
 
+    The process is prepared for it, as for training: on a CPU an encoder is a third faster for it or more.
+
     Args:
         config: holds `data`, `seed`, `checkpoint` (a run directory, a shipped name, none = random weights, imagenet =
             timm's own), and for the last two `encoder`, `encoder_args` and `encoder_file` (`configs/_encoder.yaml`).
@@ -31,6 +34,7 @@ def open_encoder_and_scans(config: DictConfig) -> tuple[Encoder, ScanSet]:
     Raises:
         UserError: the checkpoint or the scans cannot be had, or they do not fit each other.
     """
+    prepare_processor()
     choice = config.checkpoint
     if choice is None:
         raise UserError("checkpoint= is empty; give a pretrain run's directory, none (random) or imagenet")

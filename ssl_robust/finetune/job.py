@@ -25,6 +25,7 @@ from ssl_robust.records import Crop, TrainInfo
 from ssl_robust.run import UserError, append_row, replacing
 from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
+from ssl_robust.training.loggers import make_loggers
 from ssl_robust.training.resuming import forget_rows
 
 # metrics.csv column -> its short name and format on a line
@@ -40,6 +41,7 @@ class Job:
     """The parts of one run, put together from the settings, and their way through the epochs."""
 
     def __init__(self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task) -> None:
+        self.loggers = make_loggers(settings.get("logger"), settings["out"], settings)
         self.settings, self.scans, self.task, self.encoder = settings, scans, task, encoder
         origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
         # The scans may have been prepared otherwise than those that the encoder learned from.
@@ -100,6 +102,8 @@ class Job:
         if is_best:
             self._save_classifier(out)
         append_row(out / "metrics.csv", self.history.rows[-1])
+        for logger in self.loggers:
+            logger.log_metrics(self.history.rows[-1], step=epoch + 1)
         state = {"epoch": epoch + 1, "loop": self.loop.state_dict(), "history": self.history.state_dict()}
         with replacing(out / "last.ckpt") as temporary:
             torch.save(state, temporary)

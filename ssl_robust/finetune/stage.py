@@ -14,6 +14,7 @@ from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
 from ssl_robust.finetune.task import make_task
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.loggers import closing
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 
@@ -50,7 +51,8 @@ def finetune(config: DictConfig) -> Path:
         run.note(data_fingerprint=fingerprint, n_scans=len(scans), unreadable=scans.unreadable)
         run.note(encoder_fingerprint=origin, n_test_pretrained_on=seen)
         task.write_labels(run / "labels.csv")
-        job.fit(run.path, resume=run.resumed)
+        with closing(job.loggers):
+            job.fit(run.path, resume=run.resumed)
         write_results(run.path, job.history, interval=settings["interval"], seed=settings["seed"], n_seen=seen)
     return run.path
 

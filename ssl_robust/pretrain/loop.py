@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.loggers.logger import Logger
 from torch import Tensor
 
 from ssl_robust.data.batches import Batches
@@ -68,6 +69,7 @@ class Loop:
         seed: of everything random.
         fabric: the processes that train together, and where.
         precision: type in which encoders compute, float32 where None.
+        loggers: what else gets the rows of metrics.csv.
 
     Raises:
         ValueError: `views` makes another number of views than the method expects.
@@ -86,6 +88,7 @@ class Loop:
         seed: int,
         fabric: Fabric,
         precision: torch.dtype | None,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         if views.n_views != method.n_views:
             raise ValueError(f"the method expects {method.n_views} views of each scan, {views.n_views} are made")
@@ -94,7 +97,7 @@ class Loop:
                 module.autocast = precision
         if fabric.world_size > 1:
             synchronize(method, fabric.device)
-        self.fabric = fabric
+        self.fabric, self.loggers = fabric, loggers
         self.views, self.batches, self.monitor = views, batches, monitor
         self.seed, self.monitor_every = seed, monitor_every
         self.n_epochs, self.accumulate = trainer["max_epochs"], trainer["accumulate"]
@@ -214,6 +217,8 @@ class Loop:
         if not self.fabric.is_global_zero:
             return
         append_row(out / "metrics.csv", row)
+        for logger in self.loggers:
+            logger.log_metrics(row, step=row["step"])
         display.epoch(row)
         if row.get("collapsed") and row["epoch"]:
             display.say(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ from ssl_robust.pretrain.method import build_method
 from ssl_robust.pretrain.monitor import make_monitor
 from ssl_robust.run import Run, UserError, read_run
 from ssl_robust.training.device import pick_precision
+from ssl_robust.training.loggers import closing, make_loggers
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
 from ssl_robust.training.world import in_turn, launch
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
+    from lightning.fabric.loggers.logger import Logger
     from omegaconf import DictConfig
 
 
@@ -52,7 +54,8 @@ def pretrain(config: DictConfig) -> Path:
     scans.say_found()
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = _batch_size(len(rows), settings, fabric.world_size)
-    loop, encoder = _build(settings, scans, rows, batch_size, fabric)
+    loggers = make_loggers(settings.get("logger"), settings["out"], settings)
+    loop, encoder = _build(settings, scans, rows, batch_size, fabric, loggers)
     out = Path(settings["out"])
     if not fabric.is_global_zero:
         loop.fit(out, resume=settings["resume"])
@@ -65,7 +68,8 @@ def pretrain(config: DictConfig) -> Path:
     with Run(out, stage="pretrain", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(**facts)
-        loop.fit(run.path, resume=run.resumed)
+        with closing(loggers):
+            loop.fit(run.path, resume=run.resumed)
         card = describe(
             encoder,
             resize=scans.resize,
@@ -139,7 +143,12 @@ def _batch_size(n_scans: int, settings: Mapping[str, Any], n_processes: int) -> 
 
 
 def _build(
-    settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, batch_size: int, fabric: Fabric
+    settings: Mapping[str, Any],
+    scans: ScanSet,
+    rows: np.ndarray,
+    batch_size: int,
+    fabric: Fabric,
+    loggers: Sequence[Logger],
 ) -> tuple[Loop, Encoder]:
     """The loop and the encoder that it trains; new weights follow from the seed."""
     mean, std = scans.statistics(rows)
@@ -176,6 +185,7 @@ def _build(
             seed=settings["seed"],
             fabric=fabric,
             precision=pick_precision(settings["trainer"]["precision"], fabric.device),
+            loggers=loggers,
         )
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error

@@ -1,4 +1,4 @@
-"""Settings of the process without which a CPU trains more slowly, and a GPU not always to the same numbers."""
+"""Settings of the process without which a CPU computes more slowly, and a GPU not always the same numbers."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from ssl_robust.run import UserError, read_run, replacing
 # What may differ between a run and its continuation: where things are and how they are shown.
 FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "data_licence", "trainer.device",
                   "trainer.devices", "trainer.strategy", "trainer.progress", "trainer.checkpoint_minutes", "data.path",
-                  "data.root", "data.index", "data.cache_dir"})  # fmt: skip
-_FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "data.cache_dir"})
+                  "data.root", "data.index", "data.cache_dir", "launcher", "logger"})  # fmt: skip
+_FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "data.cache_dir", "launcher", "logger"})
 
 
 def is_finished(settings: Mapping[str, Any], *, stage: str) -> bool:
@@ -94,7 +94,9 @@ def forget_rows(path: Path, *, after: int) -> None:
 
 def _flat(values: Any, free: Collection[str], prefix: str = "") -> dict[str, Any]:
     """Nested settings as `trainer.max_epochs`: value, without those that may differ."""
+    if prefix in free:
+        return {}
     if not isinstance(values, Mapping) or not values:
-        return {} if prefix in free else {prefix: values}
+        return {prefix: values}
     parts = (_flat(value, free, f"{prefix}.{name}" if prefix else str(name)) for name, value in values.items())
     return {name: value for part in parts for name, value in part.items()}

@@ -5,6 +5,7 @@ import pytest
 import timm
 import torch
 
+from ssl_robust.data.pixels import to_unit
 from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.run import UserError
 
@@ -120,3 +121,16 @@ def test_a_channel_without_contrast_does_not_divide_by_zero():
 
 def test_the_names_of_this_file_exist():
     assert all(timm.is_model(name) for name in FAMILIES)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", [torch.uint8, torch.uint16, torch.float32])
+def test_standardizing_by_rows_changes_no_bit(channels, kind):
+    mean, std = [0.3, 0.5, 0.6][:channels], [0.1, 0.2, 0.3][:channels]
+    encoder = create_encoder("resnet10t", in_chans=channels, input_size=32, mean=mean, std=std)
+    images = torch.rand(4, channels, 24, 40) if kind == torch.float32 else torch.randint(0, 255, (4, channels, 24, 40))
+    images = images.to(kind).contiguous(memory_format=torch.channels_last)
+    before = images.clone()
+    expected = (to_unit(images) - encoder.mean_buffer) / encoder.std_buffer
+    assert torch.equal(encoder._standardize(images), expected)
+    assert torch.equal(images, before)

@@ -191,3 +191,17 @@ def test_an_option_that_does_not_fit_leaves_nothing_behind(config, tmp_path, ove
     with pytest.raises(UserError, match=message):
         finetune(config(*overrides))
     assert not (tmp_path / "run").exists()
+
+
+def test_another_logger_gets_the_rows(config, monkeypatch):
+    rows = []
+
+    class Stand:
+        finalize = staticmethod(lambda status: rows.append(status))
+        log_metrics = staticmethod(lambda row, step: rows.append((step, row["loss"])))
+
+    monkeypatch.setattr(job_module, "make_loggers", lambda *_: [Stand])
+    table = pd.read_csv(finetune(config()) / "metrics.csv")
+    assert [each[0] for each in rows[:-1]] == list(table["epoch"])
+    assert [each[1] for each in rows[:-1]] == pytest.approx(list(table["loss"]))
+    assert rows[-1] == "success"

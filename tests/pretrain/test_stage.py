@@ -196,3 +196,19 @@ def test_bf16_gradients_of_half_sized_views_are_finite(config, tmp_path):
     pretrain(config("method=dino", "trainer.precision=bf16", "trainer.max_epochs=1"))
     rows = pd.read_csv(tmp_path / "run" / "metrics.csv")
     assert rows["loss"].iloc[-1] > 0
+
+
+def test_another_logger_gets_the_rows_and_may_change_when_a_run_is_resumed(finished, tmp_path):
+    accumulating = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from ssl_robust.settings import compose
+
+    options = [*finished[1], f"out='{tmp_path / 'run'}'"]
+    pretrain(compose("pretrain", [*options, "logger=tensorboard"]))
+    events = accumulating.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    rows = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    expected = rows.dropna(subset=["loss"])
+    assert [each.step for each in events.Scalars("loss")] == list(expected["step"])
+    assert [each.value for each in events.Scalars("loss")] == pytest.approx(list(expected["loss"]))
+    assert weights(tmp_path / "run") == weights(finished[0])
+    pretrain(compose("pretrain", [*options, "resume=true"]))
