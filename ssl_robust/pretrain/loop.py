@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from torch import Tensor
 from ssl_robust.data.batches import Batches
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.encoder import Encoder
+from ssl_robust.pretrain.checkpoints import Checkpoints, Place
 from ssl_robust.pretrain.method import Method
 from ssl_robust.pretrain.monitor import Monitor, is_due
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Batch, Progress
-from ssl_robust.run import UserError, append_row, replacing
+from ssl_robust.run import UserError, append_row
 from ssl_robust.training.batch_norm import synchronize
 from ssl_robust.training.display import Display
 from ssl_robust.training.optimizers import mixed_seed
@@ -43,16 +43,6 @@ _SHOWN = {
     "feature_spread": "spread {:.2f}",
 }
 _CHECK_EVERY = 50  # steps between two looks at whether the loss is finite: each look waits for the device
-
-
-@dataclass(frozen=True)
-class _Epoch:
-    """Where training stands: epochs done, and of the next one the batches done, their summed loss and their time."""
-
-    number: int
-    done: int = 0
-    total: float = 0.0
-    seconds: float = 0.0
 
 
 class Loop:
@@ -104,11 +94,12 @@ class Loop:
         self.steps_per_epoch = math.ceil(len(batches) / self.accumulate)
         self.show = trainer["progress"]
         self.warmup = optim["warmup"]
-        self.save_every = 60 * trainer.get("checkpoint_minutes", math.inf)
         self.generator = torch.Generator(fabric.device)
         optimizer = build_optimizer(method, optim, scans_per_step=batches.batch_size * self.accumulate)
         self.method, self.optimizer = self.fabric.setup(method, optimizer)
         self.method.mark_forward_method("loss")
+        minutes = trainer["checkpoint_minutes"]
+        self.checkpoints = Checkpoints(self.method, self.optimizer, fabric, minutes=minutes)
 
     def fit(self, out: Path, *, resume: bool) -> None:
         """Train to the last epoch; `metrics.csv` and `last.ckpt` in `out` follow every epoch, the latter also between.
@@ -120,42 +111,39 @@ class Loop:
         Raises:
             UserError: the loss is no longer finite.
         """
-        start = self._restore(out) if resume else _Epoch(0)
-        first = start.number
+        start = self.checkpoints.restore(out) if resume else Place()
         if self.fabric.is_global_zero:
-            forget_rows(out / "metrics.csv", after=first if (out / "last.ckpt").exists() else -1)
+            forget_rows(out / "metrics.csv", after=start.epoch if start != Place() else -1)
         display = Display(
-            first_epoch=first,
+            first_epoch=start.epoch,
             n_epochs=self.n_epochs,
             scans_per_epoch=len(self.batches) * self.batches.batch_size,
             shown=_SHOWN,
             enabled=self.show and self.fabric.is_global_zero,
         )
         try:
-            if start == _Epoch(0):
+            if start == Place():
                 self._record(out, display, {"epoch": 0, "step": 0})
-            self._saved = time.monotonic()
-            for epoch in range(first, self.n_epochs):
-                state = start if epoch == first else _Epoch(epoch)
-                self._record(out, display, self._epoch(state, out, display))
-                self._save(out, _Epoch(epoch + 1))
+            for epoch in range(start.epoch, self.n_epochs):
+                place = start if epoch == start.epoch else Place(epoch)
+                self._record(out, display, self._epoch(place, out, display))
+                self.checkpoints.save(out, Place(epoch + 1))
         finally:
             display.close()
 
-    def _epoch(self, epoch: _Epoch, out: Path, display: Display) -> dict[str, Any]:
+    def _epoch(self, start: Place, out: Path, display: Display) -> dict[str, Any]:
         """One pass over the scans, or the rest of one; its row of metrics.csv."""
-        started = time.perf_counter() - epoch.seconds
+        epoch, n_batches = start.epoch, len(self.batches)
+        began = time.perf_counter() - start.seconds
+        total, rate = torch.tensor(start.total, device=self.fabric.device), 0.0
         self.method.train()
-        self.batches.set_epoch(epoch.number, epoch.done)
-        n_batches = len(self.batches)
-        total = torch.tensor(epoch.total, device=self.fabric.device)
-        rate = 0.0
-        for number, batch in enumerate(self.batches, start=epoch.done):
+        self.batches.set_epoch(epoch, start.batch)
+        for number, batch in enumerate(self.batches, start=start.batch):
             first = number - number % self.accumulate  # of the batches whose gradients are added up
             last = min(first + self.accumulate, n_batches) - 1
-            progress = self._progress(epoch.number, number // self.accumulate)
+            progress = self._progress(epoch, number // self.accumulate)
             with self.fabric.no_backward_sync(self.method, enabled=number < last):
-                loss = self._loss(batch, epoch.number * n_batches + number, progress)
+                loss = self._loss(batch, epoch * n_batches + number, progress)
                 self.fabric.backward(loss / (last + 1 - first))
             total += self.fabric.all_reduce(loss.detach())  # type: ignore[operator]
             display.advance(self.batches.batch_size)
@@ -163,16 +151,15 @@ class Loop:
                 rate = self._step(progress)
                 if progress.step % _CHECK_EVERY == 0:
                     self._check_finite(total, progress)
-                if self._is_save_due():
+                if self.checkpoints.is_due():
                     self._check_finite(total + self._weights(), progress)
-                    seconds = time.perf_counter() - started
-                    self._save(out, _Epoch(epoch.number, number + 1, float(total), seconds))
-        self._check_finite(total + self._weights(), self._progress(epoch.number, self.steps_per_epoch - 1))
-        seconds = time.perf_counter() - started
+                    done = Place(epoch, number + 1, float(total), time.perf_counter() - began)
+                    self.checkpoints.save(out, done)
+        self._check_finite(total + self._weights(), self._progress(epoch, self.steps_per_epoch - 1))
+        seconds = time.perf_counter() - began
         speed = n_batches * self.batches.batch_size * self.views.n_views / seconds
-        step = (epoch.number + 1) * self.steps_per_epoch
-        return {"epoch": epoch.number + 1, "step": step, "loss": float(total) / n_batches, "lr": rate,
-                "seconds": round(seconds, 2), "images_per_second": round(speed, 1)}  # fmt: skip
+        return {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch, "loss": float(total) / n_batches,
+                "lr": rate, "seconds": round(seconds, 2), "images_per_second": round(speed, 1)}  # fmt: skip
 
     def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
         """The loss of one batch; `number` counts the batches of the whole run."""
@@ -225,23 +212,3 @@ class Loop:
                 f"epoch {row['epoch']}: the features have collapsed (rank {row['effective_rank']:.1f}, spread "
                 f"{row['feature_spread']:.3f}); a lower optim.lr, a larger batch or another method helps"
             )
-
-    def _is_save_due(self) -> bool:
-        return self.fabric.is_global_zero and time.monotonic() - self._saved > self.save_every
-
-    def _save(self, out: Path, epoch: _Epoch) -> None:
-        """Write `last.ckpt`; weights, optimiser and queues are the same in all processes."""
-        if self.fabric.is_global_zero:
-            state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
-            with replacing(out / "last.ckpt") as temporary:
-                torch.save({**asdict(epoch), **state}, temporary)
-        self._saved = time.monotonic()
-
-    def _restore(self, out: Path) -> _Epoch:
-        """Take over the state of `last.ckpt`, and say where it stands; at the start without one."""
-        if not (out / "last.ckpt").exists():
-            return _Epoch(0)
-        state = torch.load(out / "last.ckpt", map_location=self.fabric.device, weights_only=True)
-        self.method.load_state_dict(state.pop("method"))
-        self.optimizer.load_state_dict(state.pop("optimizer"))
-        return _Epoch(**state)

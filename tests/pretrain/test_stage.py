@@ -72,8 +72,8 @@ def test_metrics_have_a_row_per_epoch_and_one_before_the_first(finished):
 
 def test_the_last_checkpoint_is_no_pickle_of_objects(finished):
     state = torch.load(finished[0] / "last.ckpt", weights_only=True)
-    assert (state["number"], state["done"]) == (3, 0)
-    assert set(state) == {"number", "done", "total", "seconds", "method", "optimizer"}
+    assert (state["epoch"], state["batch"]) == (3, 0)
+    assert set(state) == {"epoch", "batch", "total", "seconds", "method", "optimizer"}
 
 
 @pytest.mark.parametrize(("minutes", "done"), [(10, (1, 0)), (1e-9, (1, 2))], ids=["per epoch", "per step"])
@@ -96,10 +96,8 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         pretrain(compose("pretrain", options))
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
-    assert (
-        state["number"],
-        state["done"],
-    ) == done  # five batches an epoch, two for a step; the eighth call was the third
+    # Five batches an epoch, two for a step: the eighth loss is that of the third batch of the second epoch.
+    assert (state["epoch"], state["batch"]) == done
     assert not read_json(tmp_path / "run" / "run.json")["finished"]
     monkeypatch.setattr(MoCo, "loss", original)
     pretrain(compose("pretrain", [*options, "resume=true"]))
