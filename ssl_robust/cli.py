@@ -173,7 +173,7 @@ def _through_hydra(name: str, flags: list[str], overrides: list[str], explained:
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
     OmegaConf.register_new_resolver("ssl_robust.options", lambda: explained, replace=True)  # read by --help
     sys.argv = ["ssl-robust", *flags, *overrides, *quiet]
-    hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(_overview)()
+    hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=name)(lambda config: None)()
     return 0
 
 
