@@ -41,7 +41,7 @@ def make_loggers(settings: Mapping[str, Any] | None, out: str | Path, config: Ma
     """
     if not settings:
         return []
-    package = settings["package"]
+    package = settings["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
     if importlib.util.find_spec(package) is None:
         remedy = f'`pip install "ssl-robust[{package}]"`'
         raise UserError(f"logger={package} needs {package}, which is not installed; {remedy}")
@@ -64,15 +64,14 @@ class RowLogger(Logger):
     """A logger of Lightning that is made with its first row: until then nothing is written and nobody is asked.
 
     Args:
-        settings: `_target_`, `package` and the arguments of Lightning's class.
+        settings: `_target_` and the arguments of Lightning's class.
         name: of the run.
         sent: hyperparameters.
     """
 
     def __init__(self, settings: Mapping[str, Any], name: str, sent: Mapping[str, Any]) -> None:
         super().__init__()
-        self._settings = {key: value for key, value in settings.items() if key != "package"}
-        self._name, self._sent = name, dict(sent)
+        self._settings, self._name, self._sent = dict(settings), name, dict(sent)
         self._inner: Any = None
 
     @property

@@ -43,7 +43,7 @@ def config_of(tmp_path, *overrides):
 
 
 def test_nothing_is_made_before_the_first_row_and_only_numbers_are_sent(recorder):
-    logger = RowLogger({"_target_": "x", "package": "y", "root_dir": "r"}, "run", {"seed": 3})
+    logger = RowLogger({"_target_": "x", "root_dir": "r"}, "run", {"seed": 3})
     assert not recorder.made
     logger.log_metrics(ROW, step=7)
     logger.log_metrics({"loss": 0.4}, step=8)
@@ -55,7 +55,7 @@ def test_nothing_is_made_before_the_first_row_and_only_numbers_are_sent(recorder
 
 
 def test_a_logger_is_closed_however_the_training_ends(recorder):
-    logger = RowLogger({"_target_": "x", "package": "y"}, "run", {})
+    logger = RowLogger({"_target_": "x"}, "run", {})
     with closing([logger]):  # never used: nothing to close
         pass
     with pytest.raises(KeyboardInterrupt), closing([logger]):
