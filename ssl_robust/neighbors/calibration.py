@@ -1,0 +1,73 @@
+"""How many cells must be looked into: measured against the exact search, on samples of the data themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssl_robust.neighbors.cells import Cells
+from ssl_robust.neighbors.exact import search_rows
+from ssl_robust.neighbors.unit import UnitRows
+
+_NEAREST = 10  # recall is given of that many neighbours, too: the usual measure of an index
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What looking into so many cells costs.
+
+    Attributes:
+        n_probed: cells to look into, the own one included.
+        recall_at_k: share of the k true neighbours that lie in those cells.
+        recall_at_10: the same of the ten nearest, of k where that is less.
+        n_queries: samples on which the two shares were measured; others chose `n_probed`.
+    """
+
+    n_probed: int
+    recall_at_k: float
+    recall_at_10: float
+    n_queries: int
+
+
+def calibrate(
+    unit: UnitRows, cells: Cells, groups: np.ndarray, *, k: int, recall: float, n_queries: int, seed: int
+) -> Calibration:
+    """The fewest cells with which the wanted share of the true neighbours is found.
+
+    The search among a set of candidates is exact, so a true neighbour is found if, and only if, its cell is looked
+    into; one exact search of some samples gives the recall of every number of cells at once.
+
+    Args:
+        unit: N vectors.
+        cells: of these vectors.
+        groups: (N,) ints from 0.
+        k: neighbours wanted.
+        recall: share in (0, 1] of the k true neighbours that must be found.
+        n_queries: samples to choose with, and as many others to measure with.
+        seed: of the samples.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(unit))[: 2 * n_queries]
+    # Where there are too few for two halves, the same samples choose and measure.
+    halves = (drawn[:n_queries], drawn[n_queries:]) if len(drawn) == 2 * n_queries else (drawn, drawn)
+    chosen, measured = (_ranks(unit, cells, groups, np.sort(half), k) for half in halves)
+    shares = np.cumsum(np.bincount(chosen[chosen >= 0], minlength=len(cells))) / max(1, (chosen >= 0).sum())
+    n_probed = int(np.searchsorted(shares, recall - 1e-12)) + 1
+    n_probed = min(n_probed, len(cells))
+    return Calibration(n_probed, _recall(measured, n_probed), _recall(measured[:, :_NEAREST], n_probed), len(measured))
+
+
+def _ranks(unit: UnitRows, cells: Cells, groups: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+    """(n, k) how many cells are nearer to the own one than the cell of each true neighbour; -1 where there is none."""
+    truth = search_rows(unit, rows, np.arange(len(unit)), groups, k).indices
+    ranks = np.full(truth.shape, -1)
+    rank_of = np.empty(len(cells), dtype=np.int64)
+    for i, row in enumerate(rows):
+        rank_of[cells.near(cells.cell_of[row])] = np.arange(len(cells))
+        ranks[i] = np.where(truth[i] < 0, -1, rank_of[cells.cell_of[truth[i]]])
+    return ranks
+
+
+def _recall(ranks: np.ndarray, n_probed: int) -> float:
+    known = ranks >= 0
+    return float((ranks[known] < n_probed).mean()) if known.any() else 1.0

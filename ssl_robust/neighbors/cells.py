@@ -1,0 +1,117 @@
+"""Approximate nearest neighbours for many vectors: every cell of similar samples looks in the cells around it.
+
+The inverted file of FAISS (Jegou et al. 2011, IEEE TPAMI 33(1), section V) with one difference: all members of a cell
+look into the same cells, so that their similarities are one matrix product, exact in float32 and with the rules of the
+exact search. Nothing but the cells' centres and who belongs where is kept besides the vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from ssl_robust.neighbors.exact import search_rows
+from ssl_robust.neighbors.unit import UnitRows
+from ssl_robust.records import Neighbors
+from ssl_robust.run import progress
+
+_ROOM = 4  # candidates of other groups, in multiples of k, that every sample gets however large its own group is
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Samples by the centre that they are most similar to.
+
+    Attributes:
+        centers: (C, D) float32 of length one.
+        cell_of: (N,) ints in [0, C).
+        members: (N,) rows, one cell after the other, ascending in each.
+        bounds: (C + 1,) where each cell's members begin and end.
+        n_trained: samples that the centres were fitted to.
+    """
+
+    centers: np.ndarray
+    cell_of: np.ndarray
+    members: np.ndarray
+    bounds: np.ndarray
+    n_trained: int
+
+    def __len__(self) -> int:
+        return len(self.centers)
+
+    def near(self, cell: int) -> np.ndarray:
+        """(C,) all cells, the most similar centre first, the cell itself before all; ties to the lower cell."""
+        similar = self.centers @ self.centers[cell]
+        similar[cell] = np.inf
+        return np.argsort(-similar, kind="stable")
+
+    def rows(self, cells: np.ndarray) -> np.ndarray:
+        """The members of some cells, ascending."""
+        return np.sort(np.concatenate([self.members[self.bounds[cell] : self.bounds[cell + 1]] for cell in cells]))
+
+
+def make_cells(unit: UnitRows, *, n_cells: int, trained_per_cell: int, n_iterations: int, seed: int) -> Cells:
+    """Spherical k-means on a sample, then every vector to its most similar centre.
+
+    Args:
+        unit: N vectors.
+        n_cells: C, at most N.
+        trained_per_cell: samples per cell that the centres are fitted to.
+        n_iterations: of k-means.
+        seed: of the sample and of k-means; same seed, same cells.
+    """
+    rng = np.random.default_rng(seed)
+    sample = np.sort(rng.choice(len(unit), min(len(unit), n_cells * trained_per_cell), replace=False))
+    kmeans = faiss.Kmeans(
+        unit.dim, n_cells, niter=n_iterations, seed=int(rng.integers(2**31)), spherical=True,
+        min_points_per_centroid=1, max_points_per_centroid=trained_per_cell + 1,
+    )  # fmt: skip
+    kmeans.train(unit.take(sample))
+    cell_of = np.empty(len(unit), dtype=np.int32)
+    for block in unit.blocks():
+        found = faiss.knn(unit.take(block), kmeans.centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)
+        cell_of[block] = found[1][:, 0]
+    sizes = np.bincount(cell_of, minlength=n_cells)
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    return Cells(kmeans.centroids, cell_of, np.argsort(cell_of, kind="stable"), bounds, len(sample))
+
+
+def search_cells(unit: UnitRows, cells: Cells, groups: np.ndarray, *, k: int, n_probed: int) -> Neighbors:
+    """The k most similar samples of other groups among those in the cells nearest to the own one.
+
+    Args:
+        unit: N vectors.
+        cells: of these vectors.
+        groups: (N,) ints from 0.
+        k: neighbours wanted, above zero.
+        n_probed: cells that each cell looks into, itself included; more where a large group fills them.
+
+    Returns:
+        (N, k) neighbours, -1 and -inf where fewer exist.
+    """
+    sizes = np.bincount(groups)
+    indices = np.full((len(unit), k), -1, dtype=np.int64)
+    similarities = np.full((len(unit), k), -np.inf, dtype=np.float32)
+    filled = np.flatnonzero(np.diff(cells.bounds))
+    for cell in progress(filled.tolist(), total=len(filled), what="cells searched"):
+        rows = cells.rows(np.array([cell]))
+        candidates = _candidates(cells, cell, groups, sizes, k=k, n_probed=n_probed)
+        found = search_rows(unit, rows, candidates, groups, k)
+        indices[rows], similarities[rows] = found.indices, found.similarities
+    return Neighbors(indices, similarities)
+
+
+def _candidates(cells: Cells, cell: int, groups: np.ndarray, sizes: np.ndarray, *, k: int, n_probed: int) -> np.ndarray:
+    """Members of the cells around one, of more cells until each of its samples sees enough of other groups."""
+    near = cells.near(cell)
+    own = np.unique(groups[cells.rows(near[:1])])
+    wanted = np.minimum(_ROOM * k, len(groups) - sizes[own])
+    while True:
+        rows = cells.rows(near[:n_probed])
+        present, n = np.unique(groups[rows], return_counts=True)
+        others = len(rows) - n[np.searchsorted(present, own)]
+        if n_probed >= len(cells) or (others >= wanted).all():
+            return rows
+        n_probed *= 2
