@@ -1,6 +1,6 @@
 """cleanlab's Datalab on the data of audit_scale.py, as its documentation shows: a process of its own, to be measured.
 
-    python benchmarks/_datalab.py FOLDER     # reads vectors.npy and labels.csv there, writes datalab.npy
+Reads vectors.npy and labels.csv in the folder that is its only argument, writes datalab.npy there.
 """
 
 import sys

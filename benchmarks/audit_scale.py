@@ -1,6 +1,6 @@
 """The audit from ten thousand to a million embeddings: time, memory, recall, and what approximate search costs.
 
-    python benchmarks/audit_scale.py                                     # 10k, 50k, 200k; cleanlab beside at 10k and 50k
+    python benchmarks/audit_scale.py                  # 10k, 50k, 200k; cleanlab beside the first two
     python benchmarks/audit_scale.py --n 10000 50000 200000 1000000 --no-cleanlab --json scale.json
     python benchmarks/audit_scale.py --n 200000 --compare-exact          # average precision against the exact audit's
 
@@ -11,8 +11,8 @@ in which the pages of the memory-mapped embeddings count as well.
 The embeddings are made to look like an encoder's: 12 classes of unequal size with 6 sub-clusters each, a curved surface
 of 16 dimensions in 384, overlapping classes, patients of 1 to 10 scans that resemble each other; 5 % of the labels are
 wrong. cleanlab's Datalab is run as its documentation shows, with features and with predicted probabilities from an
-out-of-fold logistic regression; it is no dependency of this project (`pip install "cleanlab[datalab]"`, or name a Python
-that has it with --cleanlab-python).
+out-of-fold logistic regression. It is no dependency of this project: `pip install "cleanlab[datalab]"`, or name a
+Python that has it with --cleanlab-python.
 """
 
 import argparse

@@ -147,9 +147,7 @@ def detection(
     return {"auroc": auroc, "average_precision": precision, "precision_at": dict(zip(cuts, at, strict=True))}
 
 
-def _measures(
-    wrong: np.ndarray, counts: np.ndarray, starts: np.ndarray, cuts: list[int | None]
-) -> list[float]:
+def _measures(wrong: np.ndarray, counts: np.ndarray, starts: np.ndarray, cuts: list[int | None]) -> list[float]:
     """AUROC, average precision and the precision at each cut of samples that count several times or not at all.
 
     Args:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust import neighbors
 from ssl_robust.audit.material import Material, read_material
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
@@ -94,6 +95,7 @@ def _check(settings: dict[str, Any]) -> None:
                         ("batch_size", settings["batch_size"])):  # fmt: skip
         if value <= 0:
             raise UserError(f"{name}={value} is not positive; give a number above zero")
+    _check_search(settings["neighbors"])
     for name in ("n_suspects", "n_neighbors"):
         if settings[name] < 0:
             raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
@@ -102,6 +104,19 @@ def _check(settings: dict[str, Any]) -> None:
         raise UserError(f"bootstrap.n_resamples={bootstrap['n_resamples']} does not fit; give at least 1, e.g. 200")
     if not 0 < bootstrap["level"] < 1:
         raise UserError(f"bootstrap.level={bootstrap['level']} does not fit; expected a share, e.g. 0.95")
+
+
+def _check_search(chosen: dict[str, Any]) -> None:
+    if chosen["index"] not in neighbors.INDEXES:
+        *others, last = neighbors.INDEXES
+        expected = f"{', '.join(others)} or {last}"
+        raise UserError(f"neighbors.index={chosen['index']} is not known; expected {expected}")
+    if not 0 < chosen["recall"] <= 1:
+        raise UserError(f"neighbors.recall={chosen['recall']} does not fit; expected a share above 0, e.g. 0.95")
+    for name, value in (("products_per_second", chosen["products_per_second"]),
+                        *((f"ivf.{name}", value) for name, value in chosen["ivf"].items())):  # fmt: skip
+        if value <= 0:
+            raise UserError(f"neighbors.{name}={value} is not positive; give a number above zero")
 
 
 def _ranked(

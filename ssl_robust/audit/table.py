@@ -100,9 +100,7 @@ def ranked(
     _check(codes[rows], patients, n=len(vectors))
     graph = _nearest(vectors, rows, patients, seed=seed, settings=settings, out=out)
     given = codes[rows]
-    shares = vote_shares(
-        graph.neighbors, given, patients, n_classes=len(classes), temperature=settings["temperature"]
-    )
+    shares = vote_shares(graph.neighbors, given, patients, n_classes=len(classes), temperature=settings["temperature"])
     scores = knn_score(shares, given)
     named = _named(names[rows], graph.neighbors.indices[:, :n_neighbors])
     labelled = pd.DataFrame(

@@ -6,8 +6,9 @@ lower row. `search` and `query` are exact; `build_graph` is exact where that is 
 a sample where it is not.
 """
 
+from ssl_robust.neighbors.choice import INDEXES
 from ssl_robust.neighbors.exact import query, search
 from ssl_robust.neighbors.graph import Graph, build_graph
 from ssl_robust.neighbors.saved import fingerprint, read_graph, save_graph
 
-__all__ = ["Graph", "build_graph", "fingerprint", "query", "read_graph", "save_graph", "search"]
+__all__ = ["INDEXES", "Graph", "build_graph", "fingerprint", "query", "read_graph", "save_graph", "search"]

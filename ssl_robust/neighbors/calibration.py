@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssl_robust.neighbors.cells import Cells
+from ssl_robust.neighbors.cells import Cells, n_looked_into
 from ssl_robust.neighbors.exact import search_rows
 from ssl_robust.neighbors.unit import UnitRows
 
@@ -54,7 +54,12 @@ def calibrate(
     shares = np.cumsum(np.bincount(chosen[chosen >= 0], minlength=len(cells))) / max(1, (chosen >= 0).sum())
     n_probed = int(np.searchsorted(shares, recall - 1e-12)) + 1
     n_probed = min(n_probed, len(cells))
-    return Calibration(n_probed, _recall(measured, n_probed), _recall(measured[:, :_NEAREST], n_probed), len(measured))
+    sizes = np.bincount(groups)
+    own = cells.cell_of[np.sort(halves[1])]
+    reach = {cell: n_looked_into(cells, cell, groups, sizes, k=k, n_probed=n_probed) for cell in np.unique(own)}
+    found = measured < np.array([reach[cell] for cell in own])[:, None]
+    at_k, at_10 = (_share(found[:, :most], measured[:, :most] >= 0) for most in (k, _NEAREST))
+    return Calibration(n_probed, at_k, at_10, len(measured))
 
 
 def _ranks(unit: UnitRows, cells: Cells, groups: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
@@ -68,6 +73,5 @@ def _ranks(unit: UnitRows, cells: Cells, groups: np.ndarray, rows: np.ndarray, k
     return ranks
 
 
-def _recall(ranks: np.ndarray, n_probed: int) -> float:
-    known = ranks >= 0
-    return float((ranks[known] < n_probed).mean()) if known.any() else 1.0
+def _share(found: np.ndarray, there: np.ndarray) -> float:
+    return float(found[there].mean()) if there.any() else 1.0

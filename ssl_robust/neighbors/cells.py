@@ -97,21 +97,30 @@ def search_cells(unit: UnitRows, cells: Cells, groups: np.ndarray, *, k: int, n_
     filled = np.flatnonzero(np.diff(cells.bounds))
     for cell in progress(filled.tolist(), total=len(filled), what="cells searched"):
         rows = cells.rows(np.array([cell]))
-        candidates = _candidates(cells, cell, groups, sizes, k=k, n_probed=n_probed)
-        found = search_rows(unit, rows, candidates, groups, k)
+        n_cells = n_looked_into(cells, cell, groups, sizes, k=k, n_probed=n_probed)
+        found = search_rows(unit, rows, cells.rows(cells.near(cell)[:n_cells]), groups, k)
         indices[rows], similarities[rows] = found.indices, found.similarities
     return Neighbors(indices, similarities)
 
 
-def _candidates(cells: Cells, cell: int, groups: np.ndarray, sizes: np.ndarray, *, k: int, n_probed: int) -> np.ndarray:
-    """Members of the cells around one, of more cells until each of its samples sees enough of other groups."""
+def n_looked_into(cells: Cells, cell: int, groups: np.ndarray, sizes: np.ndarray, *, k: int, n_probed: int) -> int:
+    """`n_probed`, or as many cells more as it takes until each member of a cell sees enough of other groups.
+
+    Args:
+        cells: of N vectors.
+        cell: whose members look for neighbours.
+        groups: (N,) ints from 0.
+        sizes: members of each group.
+        k: neighbours wanted.
+        n_probed: cells that are always looked into.
+    """
     near = cells.near(cell)
     own = np.unique(groups[cells.rows(near[:1])])
     wanted = np.minimum(_ROOM * k, len(groups) - sizes[own])
-    while True:
+    while n_probed < len(cells):
         rows = cells.rows(near[:n_probed])
         present, n = np.unique(groups[rows], return_counts=True)
-        others = len(rows) - n[np.searchsorted(present, own)]
-        if n_probed >= len(cells) or (others >= wanted).all():
-            return rows
+        if (len(rows) - n[np.searchsorted(present, own)] >= wanted).all():
+            break
         n_probed *= 2
+    return min(n_probed, len(cells))

@@ -34,7 +34,7 @@ def choose(n: int, dim: int, k: int, settings: dict[str, Any]) -> Choice:
         n: N, number of vectors.
         dim: D.
         k: neighbours wanted.
-        settings: `index`, `exact_seconds`, `products_per_second` and `ivf.cells_per_root` of configs/neighbors/auto.yaml.
+        settings: the values of configs/neighbors/auto.yaml.
 
     Raises:
         ValueError: `index` is not known.
