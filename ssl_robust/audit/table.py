@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
+from ssl_robust.audit.given import check, encode, patient_codes
 from ssl_robust.audit.scores.knn import knn_score, suggest, vote_shares
 from ssl_robust.settings import defaults
 
 COLUMNS = ("sample_id", "label", "suggested_label", "score", "rank", "neighbors")
-_FEWEST = 3
 
 
 def audit_table(
@@ -90,14 +90,14 @@ def ranked(
         UserError: saved neighbours do not fit.
     """
     vectors = np.asanyarray(vectors)
-    codes, classes = _encode(labels)
+    codes, classes = encode(labels)
     for name, values in (("labels", codes), ("groups", groups), ("ids", ids)):
         if values is not None and len(values) != len(vectors):
             raise ValueError(f"there are {len(vectors)} vectors and {len(values)} {name}; expected one each")
     names = np.asarray(range(len(vectors)) if ids is None else ids, dtype=object)
     rows = np.flatnonzero(codes >= 0)
-    patients = _patients(groups, len(vectors))[rows]
-    _check(codes[rows], patients, n=len(vectors))
+    patients = patient_codes(groups, len(vectors))[rows]
+    check(codes[rows], patients, n=len(vectors))
     graph = _nearest(vectors, rows, patients, seed=seed, settings=settings, out=out)
     given = codes[rows]
     shares = vote_shares(graph.neighbors, given, patients, n_classes=len(classes), temperature=settings["temperature"])
@@ -123,38 +123,6 @@ def _settings(**given: Any) -> dict[str, Any]:
         if not chosen[name] > 0:
             raise ValueError(f"{name} is {chosen[name]}; expected a number above zero")
     return chosen
-
-
-def _encode(labels: Any) -> tuple[np.ndarray, pd.Index]:
-    """(N,) codes, -1 where there is no label, and the classes that they stand for."""
-    if isinstance(getattr(labels, "dtype", None), pd.CategoricalDtype):
-        values = pd.Categorical(labels)
-        return values.codes.astype(np.int64), values.categories
-    values = pd.Series(labels)
-    known = (values.notna() & ~values.isin([-1])).to_numpy()
-    codes = np.full(len(values), -1, dtype=np.int64)
-    codes[known], classes = pd.factorize(values[known], sort=True)
-    # A nullable type, so that whole numbers stay whole beside missing ones.
-    return codes, pd.Index(classes).astype("Int64") if classes.dtype.kind in "iu" else pd.Index(classes)
-
-
-def _patients(groups: Any, n: int) -> np.ndarray:
-    """(N,) group codes; an unknown group is one of its own."""
-    if groups is None:
-        return np.arange(n)
-    codes, known = pd.factorize(np.asarray(groups, dtype=object))
-    return np.where(codes < 0, len(known) + np.arange(n), codes)
-
-
-def _check(codes: np.ndarray, patients: np.ndarray, *, n: int) -> None:
-    if len(codes) == 0:
-        raise ValueError(f"none of the {n} samples has a label, so there is nothing to audit")
-    if len(np.unique(codes)) < 2:
-        raise ValueError(f"all {len(codes)} labels are of one class; an audit needs at least two classes")
-    if len(codes) < _FEWEST:
-        raise ValueError(f"only {len(codes)} samples have a label; an audit needs at least {_FEWEST}")
-    if len(np.unique(patients)) < 2:
-        raise ValueError("all labelled samples are of one patient; nobody else is there to vote")
 
 
 def _nearest(
