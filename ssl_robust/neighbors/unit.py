@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+_PART = 512  # rows copied, centred and scaled while they are in the processor's cache
 _BLOCK = 16_384  # rows looked at together: 24 MiB at 384 dimensions
 
 
@@ -52,19 +53,24 @@ class UnitRows:
 
     def take(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, D) float32 of some rows, counted among those that count."""
-        unit = self._float32(rows)
-        unit /= self._lengths[rows, None]
-        return unit
+        return self._float32(rows, self._lengths)
 
     def _raw(self, rows: np.ndarray | slice) -> np.ndarray:
         return self._vectors[rows if self._rows is None else self._rows[rows]]
 
-    def _float32(self, rows: np.ndarray | slice) -> np.ndarray:
-        """A copy of some rows, centred."""
-        raw = self._raw(rows)
-        if self._mean is None:
-            return np.array(raw, dtype=np.float32, order="C")
-        return np.ascontiguousarray(raw - self._mean, dtype=np.float32)
+    def _float32(self, rows: np.ndarray | slice, lengths: np.ndarray | None = None) -> np.ndarray:
+        """A copy of some rows, centred, and divided by their lengths if these are given."""
+        rows = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
+        made = np.empty((len(rows), self.dim), dtype=np.float32)
+        for start in range(0, len(rows), _PART):
+            part = slice(start, start + _PART)
+            if self._mean is None:
+                made[part] = self._raw(rows[part])
+            else:
+                np.subtract(self._raw(rows[part]), self._mean, out=made[part], casting="same_kind")
+            if lengths is not None:
+                made[part] /= lengths[rows[part], None]
+        return made
 
     def _checked_mean(self) -> np.ndarray:
         total = np.zeros(self.dim)
