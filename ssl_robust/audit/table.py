@@ -57,9 +57,9 @@ def audit_table(
             classes are labelled.
     """
     settings = _settings(k=k, center=center, temperature=temperature, index=index, recall=recall)
-    n_neighbors = defaults("", "audit")["n_neighbors"] if n_neighbors is None else n_neighbors
-    seed = defaults("", "_base")["seed"] if seed is None else seed
-    return ranked(vectors, labels, groups=groups, ids=ids, n_neighbors=n_neighbors, seed=seed, settings=settings)[0]
+    named = defaults("", "audit")["n_neighbors"] if n_neighbors is None else n_neighbors
+    drawn = defaults("", "_base")["seed"] if seed is None else seed
+    return ranked(vectors, labels, groups=groups, ids=ids, n_neighbors=named, seed=drawn, settings=settings)[0]
 
 
 def ranked(

@@ -68,7 +68,7 @@ def _ranks(unit: UnitRows, cells: Cells, groups: np.ndarray, rows: np.ndarray, k
     ranks = np.full(truth.shape, -1)
     rank_of = np.empty(len(cells), dtype=np.int64)
     for i, row in enumerate(rows):
-        rank_of[cells.near(cells.cell_of[row])] = np.arange(len(cells))
+        rank_of[cells.near(int(cells.cell_of[row]))] = np.arange(len(cells))
         ranks[i] = np.where(truth[i] < 0, -1, rank_of[cells.cell_of[truth[i]]])
     return ranks
 

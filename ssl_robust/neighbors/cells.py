@@ -69,13 +69,14 @@ def make_cells(unit: UnitRows, *, n_cells: int, trained_per_cell: int, n_iterati
         min_points_per_centroid=1, max_points_per_centroid=trained_per_cell + 1,
     )  # fmt: skip
     kmeans.train(unit.take(sample))
+    centers = np.asarray(kmeans.centroids)
     cell_of = np.empty(len(unit), dtype=np.int32)
     for block in unit.blocks():
-        found = faiss.knn(unit.take(block), kmeans.centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)
+        found = faiss.knn(unit.take(block), centers, 1, metric=faiss.METRIC_INNER_PRODUCT)
         cell_of[block] = found[1][:, 0]
     sizes = np.bincount(cell_of, minlength=n_cells)
     bounds = np.concatenate([[0], np.cumsum(sizes)])
-    return Cells(kmeans.centroids, cell_of, np.argsort(cell_of, kind="stable"), bounds, len(sample))
+    return Cells(centers, cell_of, np.argsort(cell_of, kind="stable"), bounds, len(sample))
 
 
 def search_cells(unit: UnitRows, cells: Cells, groups: np.ndarray, *, k: int, n_probed: int) -> Neighbors:
