@@ -52,7 +52,7 @@ def in_words(how: Mapping[str, Any]) -> str:
     if how["kind"] == "exact":
         return "exact (FAISS flat, cosine)"
     return (
-        f"nearly exact (cosine; {how['n_probed']} of {how['n_cells']} cells looked into around each sample, "
+        f"nearly exact (cosine; {how['n_probed']} of {how['n_cells']} cells looked into around each, "
         f"{how['recall_at_k']:.1%} of the true {how['k']} neighbours found on {how['recall_measured_on']:,} samples)"
     )
 

@@ -69,7 +69,9 @@ def _ranks(unit: UnitRows, cells: Cells, groups: np.ndarray, rows: np.ndarray, k
     rank_of = np.empty(len(cells), dtype=np.int64)
     for i, row in enumerate(rows):
         rank_of[cells.near(int(cells.cell_of[row]))] = np.arange(len(cells))
-        ranks[i] = np.where(truth[i] < 0, -1, rank_of[cells.cell_of[truth[i]]])
+        there = cells.cell_of[truth[i]]
+        # Cells that a sample looks into by itself cost no place in the list of its cell.
+        ranks[i] = np.where(truth[i] < 0, -1, np.where(np.isin(there, cells.own[row]), 0, rank_of[there]))
     return ranks
 
 

@@ -96,7 +96,7 @@ def search_rows(unit: UnitRows, rows: np.ndarray, candidates: np.ndarray, groups
         own[codes[np.minimum(own, len(codes) - 1)] != groups[rows]] = -1
         found = among(unit.take(piece), queries, inside, own, k)
         found = Neighbors(np.where(found.indices < 0, -1, piece[found.indices]), found.similarities)
-        best = found if len(piece) == len(candidates) else _better(best, found, k)
+        best = found if len(piece) == len(candidates) else better(best, found, k)
     return best
 
 
@@ -134,8 +134,14 @@ def among(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.nda
     return Neighbors(indices, similarities)
 
 
-def _better(first: Neighbors, second: Neighbors, k: int) -> Neighbors:
-    """The k best of two disjoint sets of neighbours."""
+def better(first: Neighbors, second: Neighbors, k: int) -> Neighbors:
+    """The k best of two disjoint sets of neighbours.
+
+    Args:
+        first: (n, any) neighbours.
+        second: (n, any) others of the same samples.
+        k: neighbours wanted.
+    """
     indices = np.concatenate([first.indices, second.indices], axis=1)
     similarities = np.concatenate([first.similarities, second.similarities], axis=1)
     order = np.lexsort((indices, -similarities), axis=-1)[:, :k]

@@ -24,7 +24,7 @@ class Graph:
     Attributes:
         neighbors: (N, k).
         how: `kind` (exact or ivf), `why`, `k`, `cores`, `faiss`, `seconds`; of ivf also `n_cells`, `n_trained`,
-            `n_probed`, `recall_wanted`, `recall_at_k`, `recall_at_10` and `recall_measured_on` (samples).
+            `n_probed`, `n_own`, `recall_wanted`, `recall_at_k`, `recall_at_10` and `recall_measured_on` (samples).
     """
 
     neighbors: Neighbors
@@ -82,14 +82,16 @@ def _in_cells(
         raise ValueError(f"recall is {settings['recall']}; expected a share above 0, e.g. 0.95")
     ivf = settings["ivf"]
     cells = make_cells(
-        unit, n_cells=n_cells, trained_per_cell=ivf["trained_per_cell"], n_iterations=ivf["iterations"], seed=seed
-    )
+        unit, n_cells=n_cells, n_own=ivf["own_cells"], trained_per_cell=ivf["trained_per_cell"],
+        n_iterations=ivf["iterations"], seed=seed,
+    )  # fmt: skip
     cost = calibrate(unit, cells, groups, k=k, recall=settings["recall"], n_queries=ivf["calibrated_on"], seed=seed)
     found = search_cells(unit, cells, groups, k=k, n_probed=cost.n_probed)
     return found, {
         "n_cells": len(cells),
         "n_trained": cells.n_trained,
         "n_probed": cost.n_probed,
+        "n_own": cells.own.shape[1],
         "recall_wanted": settings["recall"],
         "recall_at_k": round(cost.recall_at_k, 4),
         "recall_at_10": round(cost.recall_at_10, 4),

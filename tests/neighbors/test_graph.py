@@ -14,6 +14,7 @@ from ssl_robust.neighbors.unit import UnitRows
 from ssl_robust.settings import defaults
 
 IVF = {**defaults("neighbors", "auto"), "index": "ivf"}
+IVF["ivf"]["own_cells"] = 3  # of 45 cells here
 ALL = {**IVF, "ivf": {**IVF["ivf"], "calibrated_on": 10_000}}  # every sample is a query: recall is no estimate
 
 
@@ -44,7 +45,7 @@ def test_looking_into_every_cell_is_the_exact_search(clusters):
     vectors = np.concatenate([vectors[:500], vectors[:300] * 2])  # duplicates tie, also across the cut
     codes = np.unique(np.concatenate([groups[:500], groups[:300] + 5000]), return_inverse=True)[1]
     rows = UnitRows(vectors)
-    cells = make_cells(rows, n_cells=17, trained_per_cell=20, n_iterations=3, seed=0)
+    cells = make_cells(rows, n_cells=17, n_own=3, trained_per_cell=20, n_iterations=3, seed=0)
     found = search_cells(rows, cells, codes, k=7, n_probed=17)
     expected = neighbors.search(vectors, k=7, groups=codes)
     np.testing.assert_array_equal(found.indices, expected.indices)
