@@ -126,11 +126,11 @@ def _look_into_own(unit: UnitRows, cells: Cells, groups: np.ndarray, looked: np.
         mine = rows[order[bounds[cell] : bounds[cell + 1]]]
         candidates = cells.rows(np.array([cell]))
         if len(mine) and len(candidates):
-            part = better(
-                Neighbors(found.indices[mine], found.similarities[mine]),
-                search_rows(unit, mine, candidates, groups, k), k,
-            )  # fmt: skip
-            found.indices[mine], found.similarities[mine] = part.indices, part.similarities
+            part = search_rows(unit, mine, candidates, groups, k)
+            closer = part.similarities[:, 0] >= found.similarities[mine, -1]  # a tie may go to a lower row
+            mine, part = mine[closer], Neighbors(part.indices[closer], part.similarities[closer])
+            best = better(Neighbors(found.indices[mine], found.similarities[mine]), part, k)
+            found.indices[mine], found.similarities[mine] = best.indices, best.similarities
 
 
 def n_looked_into(cells: Cells, cell: int, groups: np.ndarray, sizes: np.ndarray, *, k: int, n_probed: int) -> int:
