@@ -110,8 +110,9 @@ def audit(
         groups: (N,) patients; their own other scans then do not vouch for a label.
         ids: (N,) names of the samples, the row numbers where None; they settle equal scores.
         options: `k`, voters; `temperature`, a vote weighs exp(cosine similarity / temperature); `center`, whether the
-            mean is taken off the vectors first; `n_neighbors`, how many are named. Their defaults are those of
-            configs/neighbors/exact.yaml and configs/audit.yaml.
+            mean is taken off the vectors first; `index` and `recall`, how exactly neighbours are searched;
+            `n_neighbors`, how many are named; `seed`. Their defaults are those of configs/neighbors/auto.yaml and
+            configs/audit.yaml.
 
     Returns:
         N rows in input order: `sample_id`; `label`; `suggested_label`, the class with most votes; `score` in [0, 1],

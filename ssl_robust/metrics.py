@@ -7,11 +7,10 @@ can be given an interval whose resampling unit is the patient.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 _CUTS = (10, 50, 100)
 _CHUNK = 65_536
@@ -131,20 +130,49 @@ def detection(
     if not np.isfinite(scores).all():
         raise ValueError(f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite")
 
-    def interval(measure: Callable[..., float]) -> Interval:
-        if is_wrong.all() or not is_wrong.any():
-            return Interval(np.nan, np.nan, np.nan)
-        return bootstrap_interval(
-            partial(_unless_alike, measure), is_wrong, scores,
-            groups=groups, n_resamples=n_resamples, level=level, seed=seed,
-        )  # fmt: skip
-
+    _check_bootstrap([len(scores)] + ([] if groups is None else [len(groups)]), n_resamples, level)
     cuts: dict[str, int | None] = {str(cut): cut for cut in _CUTS if cut <= len(scores)} | {"n_wrong": None}
-    return {
-        "auroc": interval(roc_auc_score),
-        "average_precision": interval(average_precision_score),
-        "precision_at": {name: interval(partial(_precision_at, cut)) for name, cut in cuts.items()},
-    }
+    # Sorted once: a draw of patients changes how often a sample counts, never the order of the scores.
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    wrong, codes = is_wrong[order], _group_codes(groups, len(scores))[order]
+    rng = np.random.default_rng(seed)
+    n_groups = int(codes.max()) + 1
+    draws = np.empty((n_resamples, 2 + len(cuts)))
+    for i in range(n_resamples):
+        counts = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)[codes]
+        draws[i] = _measures(wrong, counts, starts, list(cuts.values()))
+    estimates = _measures(wrong, np.ones(len(scores), dtype=np.int64), starts, list(cuts.values()))
+    auroc, precision, *at = (_percentiles(*each, level) for each in zip(estimates, draws.T, strict=True))
+    return {"auroc": auroc, "average_precision": precision, "precision_at": dict(zip(cuts, at, strict=True))}
+
+
+def _measures(wrong: np.ndarray, counts: np.ndarray, starts: np.ndarray, cuts: list[int | None]) -> list[float]:
+    """AUROC, average precision and the precision at each cut of samples that count several times or not at all.
+
+    Args:
+        wrong: (N,) bool, highest score first.
+        counts: (N,) how often each sample counts.
+        starts: where each run of equal scores begins.
+        cuts: as many of the highest scores; None: as many as are wrong.
+    """
+    alike = np.add.reduceat(counts, starts)
+    hits = np.add.reduceat(np.where(wrong, counts, 0), starts)
+    passed, found = np.cumsum(alike), np.cumsum(hits)
+    n, n_wrong = int(passed[-1]), int(found[-1])
+    if n_wrong in (0, n):
+        return [float("nan")] * (2 + len(cuts))
+    cleared = passed - found
+    below = (n - n_wrong) - cleared + (alike - hits) / 2  # right labels that score less, ties by half
+    auroc = float(hits @ below) / (n_wrong * (n - n_wrong))
+    precision = float(hits @ (found / np.maximum(passed, 1))) / n_wrong
+    at = []
+    for wanted in cuts:
+        cut = min(n_wrong if wanted is None else wanted, n)  # a draw of groups may be smaller than the set
+        last = int(np.searchsorted(passed, cut))
+        tied = cut - (passed[last] - alike[last])  # taken of the scores that are alike at the cut, by their share
+        at.append(float((found[last] - hits[last] + tied * hits[last] / alike[last]) / cut))
+    return [auroc, precision, *at]
 
 
 def bootstrap_interval(
@@ -174,22 +202,34 @@ def bootstrap_interval(
         ValueError: lengths differ (the message states them), there is no sample, or `n_resamples` or `level` lies
             outside its range.
     """
-    if n_resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"expected n_resamples >= 1 and level in (0, 1), got {n_resamples} and {level}")
     lengths = [len(array) for array in arrays] + ([] if groups is None else [len(groups)])
-    if not lengths or len(set(lengths)) != 1 or lengths[0] == 0:
-        raise ValueError(f"the arrays and groups need one and the same length above zero, got {lengths}")
-    codes = np.arange(lengths[0]) if groups is None else np.unique(groups, return_inverse=True)[1]
+    _check_bootstrap(lengths, n_resamples, level)
+    codes = _group_codes(groups, lengths[0])
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     rng = np.random.default_rng(seed)
     draws = np.empty(n_resamples)
     for i in range(n_resamples):
         rows = np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
         draws[i] = statistic(*(array[rows] for array in arrays))
+    return _percentiles(float(statistic(*arrays)), draws, level)
+
+
+def _check_bootstrap(lengths: list[int], n_resamples: int, level: float) -> None:
+    if n_resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"expected n_resamples >= 1 and level in (0, 1), got {n_resamples} and {level}")
+    if not lengths or len(set(lengths)) != 1 or lengths[0] == 0:
+        raise ValueError(f"the arrays and groups need one and the same length above zero, got {lengths}")
+
+
+def _group_codes(groups: np.ndarray | None, n: int) -> np.ndarray:
+    return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+
+
+def _percentiles(estimate: float, draws: np.ndarray, level: float) -> Interval:
     draws = draws[~np.isnan(draws)]
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)
-    return Interval(float(statistic(*arrays)), float(low), float(high))
+    return Interval(estimate, float(low), float(high))
 
 
 def effective_rank(vectors: np.ndarray) -> float:
@@ -245,16 +285,3 @@ def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray,
             "as probabilities has so many columns"
         )
     return labels, probabilities
-
-
-def _unless_alike(measure: Callable[..., float], is_wrong: np.ndarray, scores: np.ndarray) -> float:
-    """NaN for a draw in which nothing or everything is wrong."""
-    return float(measure(is_wrong, scores)) if is_wrong.any() and not is_wrong.all() else float("nan")
-
-
-def _precision_at(cut: int | None, is_wrong: np.ndarray, scores: np.ndarray) -> float:
-    """Precision among the highest scores, as many as are wrong where `cut` is None; ties at the cut by their share."""
-    cut = min(int(is_wrong.sum()) if cut is None else cut, len(scores))  # a draw of groups may be smaller than the set
-    threshold = np.partition(scores, len(scores) - cut)[len(scores) - cut]
-    above, tied = scores > threshold, scores == threshold
-    return float((is_wrong[above].sum() + (cut - above.sum()) * is_wrong[tied].mean()) / cut)

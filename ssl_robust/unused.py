@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _ENCODER = ("encoder", "encoder_args")
+_OF_CELLS = ("exact_seconds", "products_per_second", "recall", "ivf")
 _OF_VIEWS = ("views", "crop", "encoder_lr_scale")
 
 
@@ -44,6 +45,12 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
         notes.append(f"data.split={config.data.split} is read by pretrain only, {stage} {what}")
     if config.get("freeze"):
         notes += [f"{name}= changes nothing with freeze=true" for name in _OF_VIEWS if name in changed]
+    if "neighbors" in config and config.neighbors.index == "exact":
+        usual = compose(stage, required).neighbors
+        notes += [
+            f"neighbors.{name}= changes nothing where every sample is compared with every other one"
+            for name in _OF_CELLS if config.neighbors[name] != usual[name]
+        ]  # fmt: skip
     return notes
 
 

@@ -18,6 +18,8 @@ from ssl_robust.run import UserError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_CHUNK = 65_536  # rows hashed together
+
 
 @dataclass(frozen=True)
 class Material:
@@ -86,7 +88,7 @@ def _of_vectors(config: DictConfig) -> Material:
     emb = read_embeddings(config.data.path, config.data.labels, columns=config.data.columns)
     # Samples of no known split count as training samples, so that noise reaches them.
     samples = emb.samples.assign(split=emb.samples["split"].fillna("train"))
-    content = hashlib.blake2b(np.ascontiguousarray(emb.vectors).data, digest_size=16).hexdigest()
+    content = _digest(emb.vectors)
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), content)
     where = str(config.data.labels or config.data.path)
     columns = {str(name): column for name, column in samples.items()}
@@ -96,3 +98,11 @@ def _of_vectors(config: DictConfig) -> Material:
     say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=False)
     check_labels(manifest)
     return Material(emb.vectors, manifest, None)
+
+
+def _digest(vectors: np.ndarray) -> str:
+    """A hash of all numbers, which are read block by block."""
+    found = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(vectors), _CHUNK):
+        found.update(np.ascontiguousarray(vectors[start : start + _CHUNK]).data)
+    return found.hexdigest()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust import neighbors
 from ssl_robust.audit.material import Material, read_material
-from ssl_robust.audit.summary import summarize
+from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
-from ssl_robust.audit.table import audit_table
+from ssl_robust.audit.table import ranked
 from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import Run, UserError, write_json
@@ -47,7 +48,7 @@ def audit(config: DictConfig) -> Path:
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
         corruption = noise_labels(manifest, settings["noise"], config.seed)
-        table = _ranked(material, corruption, settings)
+        table, how = _ranked(material, corruption, settings, run.path)
         write_table(run / "audit.csv", table)
         write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects)
         summary = summarize(
@@ -57,7 +58,8 @@ def audit(config: DictConfig) -> Path:
         if corruption.kind != "none":
             noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
         method = {
-            "neighbors": "exact (FAISS flat, cosine)",
+            "neighbors": in_words(how),
+            "search": how,
             "k": _most_voters(corruption.labels >= 0, manifest.groups(), settings["neighbors"]["k"]),
             **{name: settings["neighbors"][name] for name in ("center", "temperature")},
             "groups_used": manifest.has_patients,
@@ -93,6 +95,7 @@ def _check(settings: dict[str, Any]) -> None:
                         ("batch_size", settings["batch_size"])):  # fmt: skip
         if value <= 0:
             raise UserError(f"{name}={value} is not positive; give a number above zero")
+    _check_search(settings["neighbors"])
     for name in ("n_suspects", "n_neighbors"):
         if settings[name] < 0:
             raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
@@ -103,19 +106,35 @@ def _check(settings: dict[str, Any]) -> None:
         raise UserError(f"bootstrap.level={bootstrap['level']} does not fit; expected a share, e.g. 0.95")
 
 
-def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]) -> pd.DataFrame:
-    """The audit table with `path`, and `is_wrong` where the truth of any label is known."""
+def _check_search(chosen: dict[str, Any]) -> None:
+    if chosen["index"] not in neighbors.INDEXES:
+        *others, last = neighbors.INDEXES
+        expected = f"{', '.join(others)} or {last}"
+        raise UserError(f"neighbors.index={chosen['index']} is not known; expected {expected}")
+    if not 0 < chosen["recall"] <= 1:
+        raise UserError(f"neighbors.recall={chosen['recall']} does not fit; expected a share above 0, e.g. 0.95")
+    for name, value in (("products_per_second", chosen["products_per_second"]),
+                        *((f"ivf.{name}", value) for name, value in chosen["ivf"].items())):  # fmt: skip
+        if value <= 0:
+            raise UserError(f"neighbors.{name}={value} is not positive; give a number above zero")
+
+
+def _ranked(
+    material: Material, corruption: Corruption, settings: dict[str, Any], out: Path
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The audit table with `path`, and `is_wrong` where the truth of any label is known; how neighbours were found."""
     manifest = material.manifest
     given, classes = corruption.labels, list(manifest.classes)
-    values = {name: settings["neighbors"][name] for name in ("k", "center", "temperature")}
     try:
-        table = audit_table(
+        table, how = ranked(
             material.vectors,
             pd.Categorical.from_codes(given, classes),
             groups=manifest.groups(),
             ids=manifest.table["sample_id"].to_numpy(dtype=object),
             n_neighbors=settings["n_neighbors"],
-            **values,
+            seed=settings["seed"],
+            settings=settings["neighbors"],
+            out=out,
         )
     except ValueError as error:
         raise UserError(f"the audit cannot be made: {error}") from None
@@ -128,4 +147,4 @@ def _ranked(material: Material, corruption: Corruption, settings: dict[str, Any]
     if known.any():
         table["is_wrong"] = pd.array(given != truth, dtype="boolean")
         table.loc[~known, "is_wrong"] = pd.NA
-    return table
+    return table, how

@@ -47,6 +47,16 @@ def summarize(
     }
 
 
+def in_words(how: Mapping[str, Any]) -> str:
+    """How neighbours were found (`Graph.how`) -> one phrase for people."""
+    if how["kind"] == "exact":
+        return "exact (FAISS flat, cosine)"
+    return (
+        f"nearly exact (cosine; {how['n_probed']} of {how['n_cells']} cells looked into around each, "
+        f"{how['recall_at_k']:.1%} of the true {how['k']} neighbours found on {how['recall_measured_on']:,} samples)"
+    )
+
+
 def _against_truth(
     table: pd.DataFrame, groups: np.ndarray, interval: Mapping[str, Any], seed: int
 ) -> dict[str, Any] | None:

@@ -23,7 +23,8 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
         pixels: (N, S, S, C) uint8 or uint16, or None.
         n_suspects: how many, in the order of their ranks.
     """
-    first = table.dropna(subset=["rank"]).sort_values(by="rank").head(n_suspects)
+    ranks = table["rank"].to_numpy(dtype=np.float64, na_value=np.inf)
+    first = table.iloc[np.argsort(ranks, kind="stable")[: min(n_suspects, int(np.isfinite(ranks).sum()))]]
     row_of = {name: row for row, name in enumerate(table["sample_id"])}
     labels = table["label"].to_numpy(dtype=object)
     pictures: dict[int, int] = {}

@@ -58,8 +58,8 @@ class Manifest:
 
     def codes(self, column: str = "label") -> np.ndarray:
         """(N,) int64 positions in `classes` of `label` or `true_label`; -1 where there is none."""
-        codes = {name: code for code, name in enumerate(self.classes)}
-        return np.array([codes.get(value, -1) for value in self.table[column].fillna("")], dtype=np.int64)
+        texts = self.table[column].to_numpy(dtype=object, na_value="")
+        return pd.Index(self.classes, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
 
     def groups(self) -> np.ndarray:
         """(N,) int64 patient codes; a scan whose patient is unknown has a code of its own."""
@@ -132,14 +132,14 @@ def build_manifest(
 
 
 def _check_ids(ids: pd.Series, where: str) -> None:
-    seen: set[str] = set()
-    for row, name in enumerate(ids.tolist()):
-        if pd.isna(name):
-            raise UserError(f"{where}: row {row + 1} has an empty sample_id; give every scan its own")
-        if name in seen:
-            n = int((ids == name).sum())
-            raise UserError(f"{where}: the sample_id {name!r} occurs {n} times; give every scan its own")
-        seen.add(name)
+    empty, repeated = ids.isna().to_numpy(dtype=bool), ids.duplicated().to_numpy(dtype=bool)
+    if not (empty | repeated).any():
+        return
+    row = int((empty | repeated).argmax())
+    if empty[row]:
+        raise UserError(f"{where}: row {row + 1} has an empty sample_id; give every scan its own")
+    name = ids.iloc[row]
+    raise UserError(f"{where}: the sample_id {name!r} occurs {int((ids == name).sum())} times; give every scan its own")
 
 
 def load_manifest(data: Mapping[str, Any]) -> Manifest:
@@ -214,6 +214,9 @@ def _strings(values: Any, n: int) -> pd.Series:
     """A "string" column; None, NaN and blank texts become NA."""
     if values is None:
         return pd.Series([pd.NA] * n, dtype="string", index=pd.RangeIndex(n))
+    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.StringDtype):
+        stripped = values.str.strip()
+        return stripped.mask(stripped == "").astype("string").set_axis(pd.RangeIndex(n))
     texts = [pd.NA if pd.isna(value) or not str(value).strip() else str(value).strip() for value in values]
     return pd.Series(texts, dtype="string", index=pd.RangeIndex(n))
 

@@ -10,12 +10,14 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ssl_robust.run import replacing
 
 # An apostrophe that is there already is one more in front, else reading would take away what was not added.
 _FORMULA = re.compile(r"(?![+-]?[0-9.]+$)'*[=+\-@\t\r]")
+_STARTS = frozenset("'=+-@\t\r")  # a quick look that spares most texts the pattern
 _GUARDED = r"^'(?='*[=+\-@\t\r])"
 
 
@@ -29,7 +31,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     safe = table.copy()
     for name, column in table.items():
         if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
-            safe[name] = column.map(_cell).astype("string")
+            safe[name] = pd.array(_cells(column.to_numpy(dtype=object)), dtype="string")
     with replacing(path) as temporary:
         safe.to_csv(temporary, index=False)
 
@@ -40,11 +42,24 @@ def unguarded(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(texts, index=table.index)
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, list):
-        return json.dumps([_cell(each) for each in value], ensure_ascii=False)
-    return _guarded(value) if isinstance(value, str) else value
+def _cells(values: np.ndarray) -> list[object]:
+    """Texts guarded, lists of texts as JSON; everything else as it is."""
+    known: dict[str, str] = {}  # text -> JSON; the same names stand in many lists
+
+    def quoted(each: object) -> str:
+        if not isinstance(each, str):
+            return json.dumps(each, ensure_ascii=False)
+        if each not in known:
+            known[each] = json.dumps(_guarded(each), ensure_ascii=False)
+        return known[each]
+
+    return [
+        _guarded(value) if isinstance(value, str)
+        else f"[{', '.join(map(quoted, value))}]" if isinstance(value, list)
+        else value
+        for value in values
+    ]  # fmt: skip
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if text[:1] in _STARTS and _FORMULA.match(text) else text

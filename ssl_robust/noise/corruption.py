@@ -127,6 +127,8 @@ def noise_labels(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> Cor
 def _draw(codes: np.ndarray, matrix: np.ndarray, *, seed: int, ids: Sequence[Any] | np.ndarray | range) -> np.ndarray:
     """Each sample's given label, by two uniform numbers of its own: whether it flips, and where to."""
     given = codes.copy()
+    if not (matrix - np.diag(np.diag(matrix))).any():
+        return given  # nothing flips; a million hashes take seconds
     uniform = _uniform(seed, ids)
     for code in np.unique(codes[codes >= 0]):
         wrong = matrix[code].copy()

@@ -6,6 +6,8 @@ import numpy as np
 
 from ssl_robust.records import Neighbors
 
+_BLOCK = 16_384  # samples looked at together; bounds what is held besides the shares
+
 
 def vote_shares(
     neighbors: Neighbors,
@@ -37,17 +39,30 @@ def vote_shares(
     n, k = neighbors.indices.shape
     if len(labels) != n:
         raise ValueError(f"there are {n} samples with neighbours and {len(labels)} labels; expected one each")
-    rows = np.arange(n)
+    most = np.clip(_possible_voters(labels, groups), 1, k)  # a lone member is judged by its nearest voter
+    shares = np.empty((n, n_classes))
+    for start in range(0, n, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = Neighbors(neighbors.indices[block], neighbors.similarities[block])
+        shares[block] = _shares(part, labels, labels[block], most[block], n_classes, temperature)
+    return shares
+
+
+def _shares(
+    neighbors: Neighbors, labels: np.ndarray, own: np.ndarray, most: np.ndarray, n_classes: int, temperature: float
+) -> np.ndarray:
+    """The shares of some samples; `own` are their labels, and `most` voters decide on these."""
+    rows = np.arange(len(own))
     # Relative to the nearest, so that a small temperature does not overflow; -inf (no neighbour) weighs nothing.
     nearest = np.where(np.isneginf(neighbors.similarities[:, :1]), 0, neighbors.similarities[:, :1])
     weights = np.exp((neighbors.similarities - nearest).astype(np.float64) / temperature)
-    votes = np.zeros((n, n_classes))
-    np.add.at(votes, (rows[:, None], labels[neighbors.indices]), weights)
+    cells = rows[:, None] * n_classes + labels[neighbors.indices]
+    votes = np.bincount(cells.reshape(-1), weights.reshape(-1), minlength=len(own) * n_classes)
+    votes = votes.reshape(len(own), n_classes)
     cumulative = np.cumsum(weights, axis=1)
-    most = np.clip(_possible_voters(labels, groups), 1, k)  # a lone member is judged by its nearest voter
-    own = votes[rows, labels] / np.maximum(cumulative[rows, most - 1], np.finfo(float).tiny)
+    trusted = votes[rows, own] / np.maximum(cumulative[rows, most - 1], np.finfo(float).tiny)
     shares = votes / np.maximum(cumulative[:, -1:], np.finfo(float).tiny)
-    shares[rows, labels] = np.where(cumulative[:, -1] > 0, np.minimum(own, 1), 1)
+    shares[rows, own] = np.where(cumulative[:, -1] > 0, np.minimum(trusted, 1), 1)
     return shares.round(6)
 
 
@@ -82,5 +97,6 @@ def suggest(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _possible_voters(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """(N,) how many samples outside the own group carry the same label."""
     groups = np.arange(len(labels)) if groups is None else groups
-    _, pair, together = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True, return_counts=True)
-    return np.bincount(labels)[labels] - together[pair.reshape(-1)]
+    pairs = np.unique(groups, return_inverse=True)[1] * (labels.max(initial=0) + 1) + labels
+    _, pair, together = np.unique(pairs, return_inverse=True, return_counts=True)
+    return np.bincount(labels)[labels] - together[pair]

@@ -1,8 +1,4 @@
-"""Exact nearest neighbours by cosine similarity; the only file that imports FAISS.
-
-Whoever needs neighbours (audit, probes, monitor) gets them here, so that the graph has one owner and one set of rules:
-a sample is never its own neighbour, its group never vouches for it, and ties go to the lower row.
-"""
+"""Exact nearest neighbours: every query against every candidate."""
 
 from __future__ import annotations
 
@@ -11,9 +7,11 @@ from collections.abc import Iterator
 import faiss
 import numpy as np
 
+from ssl_robust.neighbors.unit import UnitRows
 from ssl_robust.records import Neighbors
 
 _BLOCK = 4096  # queries a call; bounds what is held besides the result
+_PIECE = 131_072  # candidates looked at together where they are taken from a memory map: 192 MiB at 384 dimensions
 _MOST_EXTRA = 256  # more of the own group than that are not fetched beforehand
 _ROW_CELLS = 2**23  # similarities held at once where whole rows are computed: 32 MiB
 _DECIMALS = 6  # float32 sums differ beyond it with the position in a BLAS block, and duplicates must tie
@@ -37,11 +35,10 @@ def search(vectors: np.ndarray, *, k: int, groups: np.ndarray | None = None) -> 
         ValueError: `vectors` is not two-dimensional or not finite, `k` is not positive, or the lengths differ (the
             message states both).
     """
-    unit = _unit(vectors)
-    groups = np.arange(len(unit)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if groups.shape != (len(unit),):
-        raise ValueError(f"there are {len(unit)} vectors and groups of shape {groups.shape}; expected one group each")
-    return _search(unit, unit, groups, groups, k)
+    unit = UnitRows(vectors)
+    groups = group_codes(groups, len(unit))
+    everything = unit.take(slice(None))
+    return among(everything, everything, groups, groups, k)
 
 
 def query(reference: np.ndarray, vectors: np.ndarray, *, k: int) -> Neighbors:
@@ -58,26 +55,64 @@ def query(reference: np.ndarray, vectors: np.ndarray, *, k: int) -> Neighbors:
     Raises:
         ValueError: as in `search`, or the two have different D (the message states both).
     """
-    unit, queries = _unit(reference), _unit(vectors)
+    unit, queries = UnitRows(reference).take(slice(None)), UnitRows(vectors).take(slice(None))
     if unit.shape[1] != queries.shape[1]:
         raise ValueError(f"reference has {unit.shape[1]} dimensions and vectors {queries.shape[1]}; expected the same")
-    return _search(unit, queries, np.arange(len(unit)), np.full(len(queries), -1), k)
+    return among(unit, queries, np.arange(len(unit)), np.full(len(queries), -1), k)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """A float32 copy with rows of length one; rows of zeros stay."""
-    unit = np.array(vectors, dtype=np.float32, order="C")
-    if unit.ndim != 2:
-        raise ValueError(f"vectors have the shape {unit.shape}; expected (N, D)")
-    norms = np.sqrt(np.einsum("ij,ij->i", unit, unit, dtype=np.float64))
-    if not np.isfinite(norms).all():
-        raise ValueError(f"row {int(np.isfinite(norms).argmin())} of the vectors holds NaN or infinity")
-    unit /= np.where(norms > 0, norms, 1).astype(np.float32)[:, None]
-    return unit
+def group_codes(groups: np.ndarray | None, n: int) -> np.ndarray:
+    """(N,) ints from 0 without gaps; every sample its own where `groups` is None.
+
+    Raises:
+        ValueError: the lengths differ (the message states both).
+    """
+    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    if codes.shape != (n,):
+        raise ValueError(f"there are {n} vectors and groups of shape {codes.shape}; expected one group each")
+    return codes
 
 
-def _search(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.ndarray, k: int) -> Neighbors:
-    """The k best of `unit` outside each query's own group; the own group holds the query itself, if it is there."""
+def search_rows(unit: UnitRows, rows: np.ndarray, candidates: np.ndarray, groups: np.ndarray, k: int) -> Neighbors:
+    """The exact neighbours of some rows among some candidates, which are taken piece by piece.
+
+    Args:
+        unit: N vectors.
+        rows: (n,) rows that look for neighbours.
+        candidates: (m,) rows in ascending order that may be chosen.
+        groups: (N,) ints from 0; a candidate of the own group is left out, so that a row may be its own candidate.
+        k: neighbours wanted, above zero.
+
+    Returns:
+        (n, k) neighbours as rows of `unit`.
+    """
+    queries = unit.take(rows)
+    best = Neighbors(np.full((len(rows), k), -1), np.full((len(rows), k), -np.inf, dtype=np.float32))
+    for start in range(0, len(candidates), _PIECE):
+        piece = candidates[start : start + _PIECE]
+        # Codes without gaps among the piece, so that nothing of the size N is made for it.
+        codes, inside = np.unique(groups[piece], return_inverse=True)
+        own = np.searchsorted(codes, groups[rows])
+        own[codes[np.minimum(own, len(codes) - 1)] != groups[rows]] = -1
+        found = among(unit.take(piece), queries, inside, own, k)
+        found = Neighbors(np.where(found.indices < 0, -1, piece[found.indices]), found.similarities)
+        best = found if len(piece) == len(candidates) else better(best, found, k)
+    return best
+
+
+def among(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.ndarray, k: int) -> Neighbors:
+    """The k best of `unit` outside each query's own group; the own group holds the query itself, if it is there.
+
+    Args:
+        unit: (M, D) rows of length one.
+        queries: (N, D) rows of length one.
+        groups: (M,) ints from 0.
+        own: (N,) group of each query, -1 where it has none.
+        k: neighbours wanted.
+
+    Raises:
+        ValueError: `k` is not positive.
+    """
     if k < 1:
         raise ValueError(f"k is {k}; expected at least 1")
     indices = np.full((len(queries), k), -1, dtype=np.int64)
@@ -99,6 +134,20 @@ def _search(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.n
     return Neighbors(indices, similarities)
 
 
+def better(first: Neighbors, second: Neighbors, k: int) -> Neighbors:
+    """The k best of two disjoint sets of neighbours.
+
+    Args:
+        first: (n, any) neighbours.
+        second: (n, any) others of the same samples.
+        k: neighbours wanted.
+    """
+    indices = np.concatenate([first.indices, second.indices], axis=1)
+    similarities = np.concatenate([first.similarities, second.similarities], axis=1)
+    order = np.lexsort((indices, -similarities), axis=-1)[:, :k]
+    return Neighbors(np.take_along_axis(indices, order, axis=1), np.take_along_axis(similarities, order, axis=1))
+
+
 def _blocks(fetch: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, int]]:
     """Queries that need about the same number of hits, and that number."""
     order = np.argsort(fetch, kind="stable") if len(fetch) and fetch.min() < fetch.max() else np.arange(len(fetch))
@@ -112,7 +161,7 @@ def _from_whole_rows(
     indices: np.ndarray, similarities: np.ndarray,
 ) -> None:  # fmt: skip
     """Fill in the neighbours of some queries from their similarities to everything."""
-    k = indices.shape[1]
+    k = min(indices.shape[1], len(unit))
     step = max(1, _ROW_CELLS // len(unit))
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
@@ -122,4 +171,4 @@ def _from_whole_rows(
             better = np.flatnonzero(found > cut)
             chosen = np.concatenate([better, np.flatnonzero(found == cut)[: k - len(better)]])
             chosen = chosen[np.lexsort((chosen, -found[chosen]))]
-            indices[row], similarities[row] = chosen, found[chosen]
+            indices[row, :k], similarities[row, :k] = chosen, found[chosen]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_robust import neighbors
+from ssl_robust.neighbors import exact
 
 
 def brute_force(vectors, k, groups=None):
@@ -49,9 +50,9 @@ def test_own_group_is_left_out(vectors, n_groups):
 
 
 def test_large_groups_come_from_whole_rows(monkeypatch, vectors):
-    monkeypatch.setattr(neighbors, "_MOST_EXTRA", 2)
-    monkeypatch.setattr(neighbors, "_BLOCK", 32)
-    monkeypatch.setattr(neighbors, "_ROW_CELLS", 1000)
+    monkeypatch.setattr(exact, "_MOST_EXTRA", 2)
+    monkeypatch.setattr(exact, "_BLOCK", 32)
+    monkeypatch.setattr(exact, "_ROW_CELLS", 1000)
     groups = np.arange(200) % 3
     vectors[:, 0] += 9 * groups  # the nearest are of the own group
     np.testing.assert_array_equal(

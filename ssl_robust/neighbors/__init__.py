@@ -1,0 +1,14 @@
+"""Nearest neighbours by cosine similarity; the only room that imports FAISS.
+
+Whoever needs neighbours (audit, probes, monitor) gets them here, so that the graph has one owner and one set of rules:
+a sample is never its own neighbour, its group never vouches for it, similarities have six decimals, and ties go to the
+lower row. `search` and `query` are exact; `build_graph` is exact where that is quick and searches among the cells near
+a sample where it is not.
+"""
+
+from ssl_robust.neighbors.choice import INDEXES
+from ssl_robust.neighbors.exact import query, search
+from ssl_robust.neighbors.graph import Graph, build_graph
+from ssl_robust.neighbors.saved import fingerprint, read_graph, save_graph
+
+__all__ = ["INDEXES", "Graph", "build_graph", "fingerprint", "query", "read_graph", "save_graph", "search"]
