@@ -7,9 +7,9 @@
 lightly's side is what its documentation shows: `LightlyDataset`, its transform of the method, a `DataLoader` with the
 best of 0, 1 and 2 workers, Lightning's Trainer at its default precision. Ours is `ssl-robust pretrain` with the same
 number and sizes of views. Both read the same files, train the same timm encoder and take the same batches. Rounds
-alternate; each side is a process of its own, and its first steps are not counted. The encoder's share is the time that
-its forward and backward passes take on ready views of the same run, in the same process, of the time of a whole step;
-the bound is the ratio that would be reached if a step were nothing else.
+alternate; each side is a process of its own, and its first steps are not counted. The encoder's share is that part of
+our steps' time which its forward and backward passes take; the bound is the ratio that would be reached if a step were
+nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from typing import Any
 
 BATCH = 128
 WARM_UP = 2  # steps that are not counted
-CROPS = {"simclr": [(2, 1.0)], "dino": [(2, 1.0), (6, 0.5)]}  # number and share of the side
+# Number of views, share of the side, share of the area (None: our recipe's): DINO's are those of lightly's transform.
+CROPS = {"simclr": [(2, 1.0, None)], "dino": [(2, 1.0, (0.4, 1.0)), (6, 0.5, (0.05, 0.4))]}
 
 
 def write_files(folder: Path, kind: str, n: int) -> None:
@@ -49,67 +50,69 @@ def write_files(folder: Path, kind: str, n: int) -> None:
 
 
 def ours(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
-    """`ssl-robust pretrain` on the files, then its encoder alone on the views of its last step."""
+    """`ssl-robust pretrain` on the files, with a clock around the encoder."""
     import pandas as pd
 
-    from ssl_robust.data.views import Views
     from ssl_robust.pretrain.stage import pretrain
     from ssl_robust.settings import compose
 
-    made: list[Any] = []  # the views of the last step
-    original = Views.__call__
-
-    def remembering(self: Views, *args: Any) -> list[Any]:
-        made[:] = original(self, *args)
-        return list(made)
-
-    Views.__call__ = remembering  # type: ignore[method-assign]
+    spent = _clocks()
     n_epochs = max(2, round(steps * BATCH / len(list((folder / "scans").iterdir()))) + 1)
-    crops = ",".join(f"{{n:{n},size:{size}}}" for n, size in CROPS[method])
+    crops = ",".join(
+        f"{{n:{n},size:{size}}}" if scale is None else f"{{n:{n},size:{size},scale:[{scale[0]},{scale[1]}]}}"
+        for n, size, scale in CROPS[method]
+    )
     overrides = [
         "data=folder", f"data.path={folder}/scans", f"data.cache_dir={folder}/cache", "data.image_size=64",
         "data.fractions={val:0.0,test:0.0}", f"method={method}", f"method.crops=[{crops}]", f"encoder={encoder}",
         f"trainer.batch_size={BATCH}", f"trainer.max_epochs={n_epochs}", "trainer.progress=false", "monitor.every=1000",
         f"out={folder}/run", "overwrite=true",
     ]  # fmt: skip
-    started = time.perf_counter()
     out = pretrain(compose("pretrain", overrides))
-    whole = time.perf_counter() - started
     rows = pd.read_csv(out / "metrics.csv").dropna(subset=["seconds"])
     scans = rows["step"].diff().iloc[-1] * BATCH
     rates = (scans / rows["seconds"]).tolist()[1:]
-    alone = encoder_alone(out, method, made, min(steps, 12))
-    return {
-        "scans_per_second": statistics.median(rates),
-        "rates": rates,
-        "seconds_in_all": whole,
-        "encoder_alone": alone,
-    }
+    share = spent["seconds"] / rows["seconds"].sum()
+    return {"scans_per_second": statistics.median(rates), "rates": rates, "encoder_share": share}
 
 
-def encoder_alone(run: Path, method: str, views: list[Any], steps: int) -> float:
-    """Scans per second of the encoder's forward and backward passes; for DINO with the teacher's forward passes."""
+def _clocks() -> dict[str, float]:
+    """Seconds in the encoder's forward and backward passes, counted while it trains.
+
+    A backward pass counts from the moment at which the first gradient reaches an output of the encoder.
+    """
     import torch
+    from lightning.fabric import Fabric
 
-    from ssl_robust.encoders.checkpoint import load_encoder
-    from ssl_robust.pretrain.method import encode_together
-    from ssl_robust.training.device import pick_device, pick_precision
+    from ssl_robust.encoders.encoder import Encoder
 
-    device = pick_device("auto")
-    encoder = load_encoder(run).to(device).train()
-    encoder.autocast = pick_precision("auto", device)
-    seconds = []
-    for _ in range(steps + WARM_UP):
-        started = time.perf_counter()
-        if method == "dino":
-            with torch.no_grad():
-                encode_together(encoder, views[: CROPS[method][0][0]])
-        sum(features.square().mean() for features in encode_together(encoder, views)).backward()
-        encoder.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return BATCH / statistics.median(seconds[WARM_UP:])
+    spent = {"seconds": 0.0, "reached": 0.0}
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    forward, backward = Encoder.forward, Fabric.backward
+
+    def now() -> float:
+        wait()
+        return time.perf_counter()
+
+    def reached(_: torch.Tensor) -> None:
+        spent["reached"] = spent["reached"] or now()
+
+    def timed_forward(self: Encoder, images: torch.Tensor) -> torch.Tensor:
+        started = now()
+        features = forward(self, images)
+        if self.training:  # else it is the monitor's look
+            spent["seconds"] += now() - started
+        if features.requires_grad:
+            features.register_hook(reached)
+        return features
+
+    def timed_backward(*args: Any, **kwargs: Any) -> None:
+        spent["reached"] = 0.0
+        backward(*args, **kwargs)
+        spent["seconds"] += now() - spent["reached"]
+
+    Encoder.forward, Fabric.backward = timed_forward, timed_backward  # type: ignore[method-assign]
+    return spent
 
 
 def lightly(folder: Path, method: str, encoder: str, steps: int) -> dict[str, Any]:
@@ -212,8 +215,8 @@ def compare(method: str, folder: Path, options: argparse.Namespace) -> dict[str,
               for _ in range(options.rounds)]  # fmt: skip
     rate = {side: statistics.median(each[side]["scans_per_second"] for each in rounds) for side in SIDES}
     ratios = [each["ours"]["scans_per_second"] / each["lightly"]["scans_per_second"] for each in rounds]
-    share = statistics.median(each["ours"]["scans_per_second"] / each["ours"]["encoder_alone"] for each in rounds)
-    bound = statistics.median(each["ours"]["encoder_alone"] / each["lightly"]["scans_per_second"] for each in rounds)
+    share = statistics.median(each["ours"]["encoder_share"] for each in rounds)
+    bound = statistics.median(ratios) / share
     print(f"{method:8} lightly {rate['lightly']:7.1f} scans/s ({rounds[0]['lightly']['workers']} workers)   "
           f"ours {rate['ours']:7.1f}   ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
           f"bound {bound:.2f}; {share:.0%} of our time is the encoder's", flush=True)  # fmt: skip

@@ -51,7 +51,7 @@ def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 
         supersample: points along each axis of an output pixel, averaged; more than 1 where views shrink the scan.
 
     Returns:
-        (N, C, side, side) float, channels_last.
+        (N, C, side, side) float.
     """
     points = side * supersample
     steps = (2 * torch.arange(points, device=images.device, dtype=images.dtype) + 1) / points - 1
@@ -61,7 +61,7 @@ def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 
     views = F.grid_sample(images, along_x + along_y, mode="bilinear", padding_mode="reflection", align_corners=False)
     if supersample > 1:
         views = F.avg_pool2d(views, supersample)
-    return views.contiguous(memory_format=torch.channels_last)
+    return views
 
 
 def color_matrices(brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
@@ -106,13 +106,17 @@ def apply_color(views: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
         offsets: (N,).
 
     Returns:
-        (N, C, H, W) float, channels_last.
+        (N, C, H, W) float.
     """
-    n, channels, height, width = views.shape
-    pixels = views.permute(0, 2, 3, 1).reshape(n, -1, channels)
-    # One gain per sample needs no matrix product; for colours (pixels, 3) x (3, 3) is the fast order on CPUs.
-    mixed = pixels * matrices if channels == 1 else torch.bmm(pixels, matrices.transpose(1, 2))
-    return mixed.add_(offsets.view(-1, 1, 1)).view(n, height, width, channels).permute(0, 3, 1, 2)
+    # Plane by plane: on CPUs three times as fast as a matrix product with so small matrices.
+    gains, offsets = matrices[..., None, None], offsets.view(-1, 1, 1)
+    planes = views.unbind(1)
+    mixed = torch.empty_like(views)
+    for row, out in enumerate(mixed.unbind(1)):
+        torch.addcmul(offsets, planes[0], gains[:, row, 0], out=out)
+        for column in range(1, len(planes)):
+            out.addcmul_(planes[column], gains[:, row, column])
+    return mixed
 
 
 def gaussian_blur(views: Tensor, sigmas: Tensor, radius: int) -> Tensor:

@@ -120,7 +120,8 @@ class Views:
             values_per_scan = self.channels * len(places) * max(side, images.shape[-1]) ** 2
             at_once = _CPU_CHUNK // values_per_scan if images.device.type == "cpu" else len(images)
             chunks = [self._make(chunk, side, places, draw) for chunk in images.split(max(1, at_once))]
-            views |= {place: torch.cat(parts) for place, parts in zip(places, zip(*chunks, strict=True), strict=True)}
+            for place, parts in zip(places, zip(*chunks, strict=True), strict=True):
+                views[place] = torch.cat(parts) if len(parts) > 1 else parts[0]
         return [views[place] for place in range(self.n_views)]
 
     def _make(self, images: Tensor, side: int, places: list[int], draw: _Draw) -> tuple[Tensor, ...]:
@@ -158,7 +159,7 @@ class Views:
         if self.noise_p and len(chosen := draw.happens(self.noise_p, n).nonzero()[:, 0]):
             sigmas = draw.between(*self.noise_sigma, n=len(chosen)).view(-1, 1, 1, 1)
             views[chosen] += sigmas * draw.normal((len(chosen), *views.shape[1:]))
-        return views.clamp_(0, 1)
+        return views.clamp_(0, 1).contiguous(memory_format=torch.channels_last)
 
     def _recolor(self, views: Tensor, draw: _Draw) -> Tensor:
         n, jitter = len(views), self.jitter
