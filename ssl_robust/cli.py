@@ -236,7 +236,7 @@ def _interrupted(out: Path, *, overwrite: bool) -> KeyboardInterrupt:
     n_shards = len(list(out.glob("**/shards/*.npy")))
     what = "an unfinished run without a checkpoint"
     if any(out.glob("**/last.ckpt")):
-        what = "last.ckpt (the last finished epoch)"
+        what = "last.ckpt (the training up to it)"
     elif n_shards:
         what = f"{n_shards} shards"
     change = "resume=true in place of overwrite=true" if overwrite else "resume=true"

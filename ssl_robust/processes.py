@@ -28,12 +28,14 @@ def per_machine() -> int:
     """How many of them run on this machine.
 
     Raises:
-        ValueError: SLURM was asked for another number on each machine.
+        ValueError: SLURM was not told, or told another number for each machine.
     """
     if "LOCAL_WORLD_SIZE" in os.environ:
         return int(os.environ["LOCAL_WORLD_SIZE"])
     if "WORLD_SIZE" in os.environ or count() == 1:  # our own start: one machine
         return count()
+    if "SLURM_NTASKS_PER_NODE" not in os.environ:  # which Lightning reads
+        raise ValueError("srun has to say how many processes run on each machine; add --ntasks-per-node=")
     tasks = os.environ.get("SLURM_STEP_TASKS_PER_NODE", str(count()))  # e.g. 4(x2)
     if "," in tasks:
         raise ValueError(

@@ -117,6 +117,8 @@ def _check_search(chosen: dict[str, Any]) -> None:
                         *((f"ivf.{name}", value) for name, value in chosen["ivf"].items())):  # fmt: skip
         if value <= 0:
             raise UserError(f"neighbors.{name}={value} is not positive; give a number above zero")
+        if name.startswith("ivf.") and name != "ivf.cells_per_root" and not isinstance(value, int):
+            raise UserError(f"neighbors.{name}={value} does not fit; expected a whole number")
 
 
 def _ranked(

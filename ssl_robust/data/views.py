@@ -121,7 +121,7 @@ class Views:
             at_once = _CPU_CHUNK // values_per_scan if images.device.type == "cpu" else len(images)
             chunks = [self._make(chunk, side, places, draw) for chunk in images.split(max(1, at_once))]
             for place, parts in zip(places, zip(*chunks, strict=True), strict=True):
-                views[place] = torch.cat(parts) if len(parts) > 1 else parts[0]
+                views[place] = torch.cat(parts)
         return [views[place] for place in range(self.n_views)]
 
     def _make(self, images: Tensor, side: int, places: list[int], draw: _Draw) -> tuple[Tensor, ...]:

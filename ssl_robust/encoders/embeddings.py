@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 from ssl_robust.training.device import pick_device, pick_precision
+from ssl_robust.training.world import together
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -70,9 +72,9 @@ def embed(
         _check_origin(directory, origin)
         part = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
         if not (directory / VECTORS).is_file():
-            shards = _write_shards(encoder, scans, directory, part, batch_size=batch_size, device=place, origin=origin)
-            if fabric is not None:
-                fabric.barrier()
+            write = partial(_write_shards, encoder, scans, directory, part, batch_size=batch_size, device=place,
+                            origin=origin)  # fmt: skip
+            shards = write() if fabric is None else together(fabric, write)
             if part[0] == 0:
                 write_samples(scans.manifest.table, directory)
                 _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))

@@ -11,6 +11,7 @@ from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.fingerprints import count_seen
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.run import Run, UserError
+from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import is_finished
 from ssl_robust.training.world import in_turn, launch
 
@@ -38,6 +39,7 @@ def embed_stage(config: DictConfig) -> Path:
     if is_finished(settings, stage="embed"):
         return Path(config.out)
     run = Run(config.out, stage="embed", config=settings, resume=config.resume, overwrite=config.overwrite)
+    prepare_processor()
     devices = config.devices if config.devices != 1 or processes.count() > 1 else None
     fabric = launch(device=config.device, devices="auto" if devices == 1 else devices)
     encoder, scans = in_turn(fabric, lambda: open_encoder_and_scans(config))

@@ -44,12 +44,12 @@ def calibrate(
         groups: (N,) ints from 0.
         k: neighbours wanted.
         recall: share in (0, 1] of the k true neighbours that must be found.
-        n_queries: samples to choose with, and as many others to measure with.
+        n_queries: samples to choose with, and as many others to measure with; half of all where there are fewer.
         seed: of the samples.
     """
+    n_queries = min(n_queries, len(unit) // 2)
     drawn = np.random.default_rng(seed).permutation(len(unit))[: 2 * n_queries]
-    # Where there are too few for two halves, the same samples choose and measure.
-    halves = (drawn[:n_queries], drawn[n_queries:]) if len(drawn) == 2 * n_queries else (drawn, drawn)
+    halves = drawn[:n_queries], drawn[n_queries:]  # who chooses must not measure
     chosen, measured = (_ranks(unit, cells, groups, np.sort(half), k) for half in halves)
     shares = np.cumsum(np.bincount(chosen[chosen >= 0], minlength=len(cells))) / max(1, (chosen >= 0).sum())
     n_probed = int(np.searchsorted(shares, recall - 1e-12)) + 1

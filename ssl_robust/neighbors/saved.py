@@ -87,7 +87,12 @@ def read_graph(directory: str | Path, of: str, *, k: int, settings: dict[str, An
             f"neighbors.file={directory} holds {how['k']} neighbours of each sample and neighbors.k={k} are wanted; "
             "lower neighbors.k, or leave neighbors.file out"
         )
-    wanted = 1.0 if settings["index"] == "exact" else settings["recall"]
+    wanted = settings["recall"]
+    if how["kind"] != "exact" and settings["index"] == "exact":
+        raise UserError(
+            f"the neighbours in neighbors.file={directory} are not exact and neighbors.index=exact is wanted; "
+            "leave neighbors.file out"
+        )
     if how["kind"] != "exact" and how["recall_wanted"] < wanted:
         raise UserError(
             f"the neighbours in neighbors.file={directory} were searched for a recall of {how['recall_wanted']} and "
@@ -95,4 +100,6 @@ def read_graph(directory: str | Path, of: str, *, k: int, settings: dict[str, An
         )
     rows, similarities = (np.load(place / name, mmap_mode="r") for name in (_ROWS, _SIMILARITIES))
     found = Neighbors(rows[:, :k].astype(np.int64), np.array(similarities[:, :k]))
-    return Graph(found, {**how, "k": k, "seconds": 0.0, "why": f"{how['why']}; saved by another audit and used again"})
+    return Graph(
+        found, {**how, "k_used": k, "seconds": 0.0, "why": f"{how['why']}; saved by another audit and used again"}
+    )

@@ -32,6 +32,7 @@ from ssl_robust.training.batch_norm import synchronize
 from ssl_robust.training.display import Display
 from ssl_robust.training.optimizers import mixed_seed
 from ssl_robust.training.resuming import forget_rows
+from ssl_robust.training.world import check_same_everywhere, mean_of_all
 
 # Column of metrics.csv -> what the line of an epoch shows of it.
 _SHOWN = {
@@ -112,6 +113,8 @@ class Loop:
             UserError: the loss is no longer finite.
         """
         start = self.checkpoints.restore(out) if resume else Place()
+        otherwise = f"the processes see different states in {out}; out= must be one folder that all machines share"
+        check_same_everywhere(self.fabric, start, otherwise)
         if self.fabric.is_global_zero:
             forget_rows(out / "metrics.csv", after=start.epoch if start != Place() else -1)
         display = Display(
@@ -145,13 +148,13 @@ class Loop:
             with self.fabric.no_backward_sync(self.method, enabled=number < last):
                 loss = self._loss(batch, epoch * n_batches + number, progress)
                 self.fabric.backward(loss / (last + 1 - first))
-            total += self.fabric.all_reduce(loss.detach())  # type: ignore[operator]
+            total += mean_of_all(self.fabric, loss.detach())
             display.advance(self.batches.batch_size)
             if number == last:
                 rate = self._step(progress)
                 if progress.step % _CHECK_EVERY == 0:
                     self._check_finite(total, progress)
-                if self.checkpoints.is_due():
+                if number + 1 < n_batches and self.checkpoints.is_due():
                     self._check_finite(total + self._weights(), progress)
                     done = Place(epoch, number + 1, float(total), time.perf_counter() - began)
                     self.checkpoints.save(out, done)

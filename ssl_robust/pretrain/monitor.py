@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ssl_robust.data.scanset import ScanSet
 from ssl_robust.encoders.embeddings import encode_rows
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.probes import knn_predict
-from ssl_robust.training.world import gather_rows
+from ssl_robust.training.world import gather_rows, together
 
 # Below these a linear probe has next to nothing left to separate: all scans lie on one point or one line.
 _COLLAPSED_SPREAD = 0.01
@@ -46,13 +47,15 @@ class Monitor:
     temperature: float
 
     def __call__(self, encoder: Encoder, fabric: Fabric) -> dict[str, float]:
-        """Measures of the encoder as it is; the processes share the embedding, and each gets the whole answer.
+        """Measures of the encoder as it is; the processes share the embedding, and the first one answers.
 
         Returns:
             `effective_rank` (RankMe, arXiv 2210.02885), `feature_spread` (1 = isotropic, 0 = a single point) and
             `collapsed` (1 = yes); `knn_balanced_accuracy` where both training and validation scans have labels.
         """
         vectors, reference = (self._embed(encoder, rows, fabric) for rows in (self.queries, self.reference))
+        if not fabric.is_global_zero:
+            return {}
         rank, spread = metrics.effective_rank(vectors), metrics.feature_spread(vectors)
         collapsed = spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK
         values = {"effective_rank": rank, "feature_spread": spread, "collapsed": int(collapsed)}
@@ -60,8 +63,9 @@ class Monitor:
 
     def _embed(self, encoder: Encoder, rows: np.ndarray, fabric: Fabric) -> np.ndarray:
         mine = np.array_split(rows, fabric.world_size)[fabric.global_rank]
-        vectors = encode_rows(encoder, self.scans, mine, batch_size=self.batch_size, device=fabric.device)
-        return gather_rows(fabric, vectors)
+        share = max(1, self.batch_size // fabric.world_size)
+        make = partial(encode_rows, encoder, self.scans, mine, batch_size=share, device=fabric.device)
+        return gather_rows(fabric, together(fabric, make))
 
     def _vote(self, reference: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
         codes, n_classes = self.scans.manifest.codes(), len(self.scans.manifest.classes)

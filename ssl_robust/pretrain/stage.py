@@ -31,7 +31,7 @@ from ssl_robust.training.device import pick_precision
 from ssl_robust.training.loggers import closing, make_loggers
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import check_same
-from ssl_robust.training.world import in_turn, launch
+from ssl_robust.training.world import check_same_everywhere, in_turn, launch, together
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -62,17 +62,15 @@ def pretrain(config: DictConfig) -> Path:
     batch_size = fitting_batch_size(len(rows), settings, fabric.world_size)
     loggers = make_loggers(settings.get("logger"), settings["out"], settings)
     loop, encoder = _build(settings, scans, rows, batch_size, fabric, loggers)
-    out = Path(settings["out"])
-    if not fabric.is_global_zero:
-        loop.fit(out, resume=settings["resume"])
-        return out
+    seen = (scans.manifest.fingerprint, len(rows))
+    check_same_everywhere(fabric, seen, "the machines see different scans; give all of them the same data")
+    claimed = together(fabric, lambda: _claim(settings, scans, fabric))
+    if claimed is None:
+        loop.fit(Path(settings["out"]), resume=settings["resume"])
+        return Path(settings["out"])
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
              "batch_size": batch_size, "n_processes": fabric.world_size}  # fmt: skip
-    if settings["resume"]:
-        check_same(settings, stage="pretrain", fingerprint=facts["data_fingerprint"])
-        say_if_rescaled(out, fabric.world_size)
-    with Run(out, stage="pretrain", config=settings, resume=settings["resume"],
-             overwrite=settings["overwrite"]) as run:  # fmt: skip
+    with claimed as run:
         run.note(**facts)
         with closing(loggers):
             loop.fit(run.path, resume=run.resumed)
@@ -90,6 +88,17 @@ def pretrain(config: DictConfig) -> Path:
     return run.path
 
 
+def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric) -> Run | None:
+    """The run directory, for the first process alone."""
+    if not fabric.is_global_zero:
+        return None
+    out, resume = Path(settings["out"]), settings["resume"]
+    if resume:
+        check_same(settings, stage="pretrain", fingerprint=scans.manifest.fingerprint)
+        say_if_rescaled(out, fabric.world_size)
+    return Run(out, stage="pretrain", config=settings, resume=resume, overwrite=settings["overwrite"])
+
+
 def _build(
     settings: Mapping[str, Any],
     scans: ScanSet,
@@ -99,7 +108,8 @@ def _build(
     loggers: Sequence[Logger],
 ) -> tuple[Loop, Encoder]:
     """The loop and the encoder that it trains; new weights follow from the seed."""
-    mean, std = scans.statistics(rows)
+    # One process reads all scans for it; the others are told.
+    mean, std = fabric.broadcast(scans.statistics(rows) if fabric.is_global_zero else ([], []))
     torch.manual_seed(settings["seed"])
     encoder = create_encoder(
         settings["encoder"],

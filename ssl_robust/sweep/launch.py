@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_robust import processes
 from ssl_robust.overrides import quote_path
 from ssl_robust.run import UserError
 from ssl_robust.settings import config_directory
@@ -46,8 +47,12 @@ def sweep(stage: str, overrides: Sequence[str], config: DictConfig, execute: Cal
         Exit code: 0, or 2 if a run did not come to its end.
 
     Raises:
-        UserError: the launcher is not installed, or cannot be swept over.
+        UserError: the launcher is not installed or cannot be swept over, or several processes were started.
     """
+    if processes.count() > 1:
+        raise UserError(
+            f"{processes.count()} processes were started, each of which would do the whole sweep; start one"
+        )
     launcher = config.get("launcher") or {}
     runs = plan(overrides, out=str(config.out))
     if clashing := [key for key in runs[0].values if key.partition(".")[0] == "launcher"]:

@@ -23,6 +23,7 @@ from ssl_robust.run import UserError
 # Nodes of a configuration that hold hyperparameters; what is not named here is not sent.
 _SENT = ("seed", "encoder", "encoder_args", "method", "strategy", "noise", "views", "crop", "optim", "trainer",
          "monitor", "freeze", "encoder_lr_scale")  # fmt: skip
+_GIVEN_UP = object()
 _SENT_OF_DATA = ("image_size", "channels", "resize", "split", "fractions", "split_seed")
 # What these libraries report about their users by themselves; a value that is set already is left alone.
 _SILENCE = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
@@ -91,9 +92,17 @@ class RowLogger(Logger):
                 os.environ.setdefault(variable, value)
             self._inner = instantiate(self._settings, _convert_="all")
             self.log_hyperparams(self._sent)
+        if self._inner is _GIVEN_UP:
+            return
         numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
-        self._inner.log_metrics({name: value for name, value in numbers.items() if math.isfinite(value)}, step=step)
-        self._inner.save()
+        try:
+            self._inner.log_metrics({name: value for name, value in numbers.items() if math.isfinite(value)}, step=step)
+            self._inner.save()
+        except Exception as error:  # a server that cannot be reached must not end a training
+            print(
+                f"Note: the curves go to metrics.csv alone from here on ({type(error).__name__}: {error})", flush=True
+            )
+            self._inner = _GIVEN_UP
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
@@ -107,7 +116,7 @@ class RowLogger(Logger):
         Args:
             status: "success" or "failed".
         """
-        if self._inner is None:
+        if self._inner in (None, _GIVEN_UP):
             return
         self._inner.finalize(status)
         finish = getattr(self._inner.experiment, "finish", None)  # W&B's

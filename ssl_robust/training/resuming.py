@@ -12,7 +12,9 @@ from ssl_robust.run import UserError, read_run, replacing
 FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "data_licence", "trainer.device",
                   "trainer.devices", "trainer.strategy", "trainer.progress", "trainer.checkpoint_minutes", "data.path",
                   "data.root", "data.index", "data.cache_dir", "launcher", "logger"})  # fmt: skip
-_FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "data.cache_dir", "launcher", "logger"})
+_FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "devices", "trainer.device", "trainer.devices",
+                            "trainer.strategy", "trainer.progress", "trainer.checkpoint_minutes", "data.cache_dir",
+                            "launcher", "logger"})  # fmt: skip
 
 
 def is_finished(settings: Mapping[str, Any], *, stage: str) -> bool:

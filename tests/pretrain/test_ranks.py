@@ -1,6 +1,7 @@
 """Two processes on one global batch learn what one process learns from it, for every method."""
 
 import importlib.util
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from lightning.fabric import Fabric
 
 from ssl_robust.cli import run
+from ssl_robust.run import read_json
 
 SCRIPT = Path(__file__).with_name("ranks.py")
 ranks = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("ranks", SCRIPT))
@@ -92,6 +94,22 @@ def test_a_run_whose_process_was_killed_ends_as_an_uninterrupted_one(start_two, 
     whole, killed = (tmp_path / name / "encoder.safetensors" for name in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()
     assert pd.read_csv(tmp_path / "killed" / "metrics.csv")["epoch"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_one_command_starts_them_itself(command, tmp_path):
+    done = subprocess.run(command(tmp_path / "run", "trainer.devices=2"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes share the work" in done.stdout
+    assert read_json(tmp_path / "run" / "run.json")["n_processes"] == 2
+    again = subprocess.run(command(tmp_path / "run", "trainer.devices=2"), capture_output=True, text=True, timeout=300)
+    assert again.returncode == 2
+    assert again.stderr.count("already holds a finished pretrain run") == 1
+    uneven = command(tmp_path / "uneven", "trainer.devices=3")
+    done = subprocess.run(uneven, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.count("trainer.batch_size=8 cannot be shared by 3 processes") == 1
+    assert not (tmp_path / "uneven").exists()
 
 
 @pytest.mark.slow
