@@ -15,7 +15,7 @@ from ssl_robust.settings import defaults
 
 IVF = {**defaults("neighbors", "auto"), "index": "ivf"}
 IVF["ivf"]["own_cells"] = 3  # of 45 cells here
-ALL = {**IVF, "ivf": {**IVF["ivf"], "calibrated_on": 10_000}}  # every sample is a query: recall is no estimate
+ALL = {**IVF, "ivf": {**IVF["ivf"], "calibrated_on": 10_000}}  # half of the samples choose, half measure
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def test_the_recall_that_is_stated_is_the_recall_that_is(clusters, recall):
     found, truth = graph(*clusters, settings={**ALL, "recall": recall}), exactly(*clusters)
     pairs = zip(found.neighbors.indices, truth.neighbors.indices, strict=True)
     real = np.mean([len(set(a.tolist()) & set(b.tolist())) / 10 for a, b in pairs])
-    assert found.how["recall_at_k"] == pytest.approx(real, abs=1e-4)
-    assert found.how["recall_at_10"] == pytest.approx(real, abs=1e-4)
-    assert real >= recall
-    assert same(found, truth) == (recall == 1)
+    assert found.how["recall_measured_on"] == 1000
+    assert found.how["recall_at_k"] == pytest.approx(real, abs=0.005)
+    assert found.how["recall_at_10"] == pytest.approx(real, abs=0.005)
+    assert real >= recall - 0.005
     assert found.how["n_probed"] < found.how["n_cells"]
 
 

@@ -58,8 +58,8 @@ def test_less_exact_than_asked_for_is_refused(tmp_path):
     made = neighbors.build_graph(VECTORS, k=8, groups=GROUPS, center=True, seed=0, settings=settings)
     neighbors.save_graph(tmp_path, made, fingerprint())
     neighbors.read_graph(tmp_path, fingerprint(), k=8, settings=settings)
-    for more in ({"recall": 0.95}, {"index": "exact"}):
-        with pytest.raises(UserError, match="searched for a recall of 0.9 and"):
+    for more, sentence in (({"recall": 0.95}, "searched for a recall of 0.9 and"), ({"index": "exact"}, "not exact")):
+        with pytest.raises(UserError, match=sentence):
             neighbors.read_graph(tmp_path, fingerprint(), k=8, settings={**settings, **more})
 
 
