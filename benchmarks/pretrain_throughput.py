@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="files; by default 1,024 small or 256 large ones")
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--steps", type=int, default=8, help="counted steps of each side and round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--flat", type=int, metavar="STEPS", help="ours alone: how the speed changes in so many steps")
     parser.add_argument("--as-torch-does", action="store_true", help="with --flat: without our settings of the process")
     parser.add_argument("--json", type=Path)
