@@ -34,7 +34,7 @@ def make_loggers(settings: Mapping[str, Any] | None, out: str | Path, config: Ma
 
     Args:
         settings: the `logger` node of the configuration, None where there is none.
-        out: the run directory; its name becomes the run's name.
+        out: the run directory, by whose name Lightning knows the logger.
         config: the resolved configuration.
 
     Raises:
