@@ -166,9 +166,9 @@ class Loop:
 
     def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
         """The loss of one batch; `number` counts the batches of the whole run."""
-        seed = mixed_seed(self.seed, number, self.fabric.global_rank)
-        torch.manual_seed(seed)
-        self.generator.manual_seed(seed)
+        # Views differ between processes; what a loss draws is the whole batch's, alike for all (`own_rows`).
+        torch.manual_seed(mixed_seed(self.seed, number, 0))
+        self.generator.manual_seed(mixed_seed(self.seed, number, self.fabric.global_rank))
         images = batch.images.to(self.fabric.device, non_blocking=True)
         with torch.no_grad():
             views = self.views(images, self.generator)

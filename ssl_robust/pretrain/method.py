@@ -70,11 +70,46 @@ def build_method(settings: Mapping[str, Any], encoder: Encoder) -> Method:
     """A `method` node of the configuration -> the method around `encoder`.
 
     Args:
-        settings: `_target_`, `crops` and the method's hyperparameters.
+        settings: `_target_`, `crops`, perhaps `views`, and the method's hyperparameters.
         encoder: what is to be pretrained.
     """
-    values = {name: value for name, value in settings.items() if name not in ("_target_", "crops")}
+    values = {name: value for name, value in settings.items() if name not in ("_target_", "crops", "views")}
     return get_class(settings["_target_"])(encoder, crops=[Crop.read(crop) for crop in settings["crops"]], **values)
+
+
+def fitting_views(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of the views, with what a method says under `views` in place of the recipe's values.
+
+    A pretext whose target a transform would destroy switches it off: a free rotation hides by which angle a scan was
+    turned.
+
+    Args:
+        settings: the `method` node of the configuration.
+        recipe: the `views` node.
+    """
+    own = settings.get("views", {})
+    return {
+        name: {**value, **own.get(name, {})} if isinstance(value, Mapping) else own.get(name, value)
+        for name, value in recipe.items()
+    }
+
+
+def own_rows(draw: Callable[[int], Tensor], n: int) -> Tensor:
+    """Random numbers for the scans of this process: all draw those of the whole batch, alike, and take their part.
+
+    So a batch that several processes share has the random numbers that one process would give it.
+
+    Args:
+        draw: a number of scans -> as many rows, from torch's global generator, e.g. `torch.rand`.
+        n: scans of this process.
+
+    Returns:
+        (n, …), the rows that belong to them.
+    """
+    if not torch.distributed.is_initialized():
+        return draw(n)
+    first = n * torch.distributed.get_rank()
+    return draw(n * torch.distributed.get_world_size())[first : first + n]
 
 
 def encode_together(encoder: nn.Module, views: Sequence[Tensor]) -> list[Tensor]:

@@ -24,7 +24,7 @@ from ssl_robust.pretrain.checks import (
     say_if_rescaled,
 )
 from ssl_robust.pretrain.loop import Loop
-from ssl_robust.pretrain.method import build_method
+from ssl_robust.pretrain.method import build_method, fitting_views
 from ssl_robust.pretrain.monitor import make_monitor
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.device import pick_precision
@@ -121,7 +121,8 @@ def _build(
     )
     try:
         method = build_method(settings["method"], encoder)
-        views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **settings["views"])
+        recipe = fitting_views(settings["method"], settings["views"])
+        views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **recipe)
         check_smallest(encoder, views)
         loop = Loop(
             method,

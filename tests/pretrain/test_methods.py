@@ -8,7 +8,7 @@ import torch
 
 from ssl_robust import settings
 from ssl_robust.encoders.encoder import create_encoder
-from ssl_robust.pretrain.method import build_method, encode_together
+from ssl_robust.pretrain.method import build_method, encode_together, fitting_views
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Crop, Progress
 
@@ -162,3 +162,12 @@ def test_the_loss_falls_on_one_batch(name):
     assert min(losses[-3:]) < losses[0]
     if name == "simclr":
         assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_method_switches_off_views_that_destroy_its_target():
+    recipe = {"rotation": 180, "flip": {"horizontal": 0.5, "vertical": 0.5}}
+    assert fitting_views({"views": {"rotation": 0, "flip": {"vertical": 0.0}}}, recipe) == {
+        "rotation": 0,
+        "flip": {"horizontal": 0.5, "vertical": 0.0},
+    }
+    assert fitting_views({}, recipe) == recipe
