@@ -192,9 +192,10 @@ def test_a_vae_is_the_bound_on_the_likelihood():
     posterior = torch.distributions.Normal(mean.double(), (0.5 * log_variance.double()).exp())
     prior = torch.distributions.Normal(torch.zeros(5).double(), torch.ones(5).double())
     divergence = torch.distributions.kl_divergence(posterior, prior).sum(dim=1).mean().item()
-    assert found["reconstruction"].item() == pytest.approx(reconstruction, rel=1e-5)
-    assert found["divergence"].item() == pytest.approx(divergence, rel=1e-4)
-    assert found["loss"].item() == pytest.approx(reconstruction + 3 * divergence, rel=1e-5)
+    values = 3 * SIDE**2
+    assert found["reconstruction"].item() == pytest.approx(reconstruction / values, rel=1e-5)
+    assert found["divergence"].item() == pytest.approx(divergence / values, rel=1e-4)
+    assert found["loss"].item() == pytest.approx((reconstruction + 3 * divergence) / values, rel=1e-5)
 
 
 def test_without_beta_a_vae_only_draws_again():

@@ -18,10 +18,11 @@ _COARSEST = 4  # px, side of the first grid of the decoder
 class VAE(Method):
     """Negative evidence lower bound; Kingma and Welling 2013, arXiv 1312.6114, eq. 10, one draw of z (L = 1).
 
-    A pixel's likelihood is N(x; decoded, pixel_std^2), with x in [0, 1] as in the view and the constant left out, so
-    the reconstruction error is sum((x - decoded)^2) / (2 pixel_std^2) over the C * H * W values of a view, and
-    the divergence is in nats a view. With beta = 1 the loss is the bound itself; another beta weighs the divergence,
-    Higgins et al. 2017, eq. 4. As only the ratio counts for the optimum, (beta, pixel_std) = (4, 0.1) is (1, 0.2).
+    The likelihood of a value x in [0, 1] (a pixel's channel) is N(x; decoded, pixel_std^2), its constant left out:
+    the reconstruction error of a view is sum((x - decoded)^2) / (2 pixel_std^2), the divergence a sum over latents,
+    both in nats. With beta = 1 their weighted sum is the bound itself, with another it is that of Higgins et al. 2017,
+    eq. 4; only beta * pixel_std^2 decides about the optimum. All is divided by the number of values in a view
+    afterwards, so that rates do not depend on the size of the scans.
 
     Args:
         encoder: what is pretrained.
@@ -52,23 +53,15 @@ class VAE(Method):
         self.decoder = Decoder(latent_dim, encoder.in_chans, width=decoder_dim, n_doublings=n_doublings)
 
     def loss(self, views: list[Tensor], progress: Progress) -> dict[str, Tensor]:
-        """Means over the views of reconstruction error and divergence, and "loss", their weighted sum."""
+        """Means over the views of reconstruction error and divergence, and "loss", their sum; nats per value."""
         features = self.encoder(views[0])
         mean, log_variance = self.mean(features), self.log_variance(features)
         noise = own_rows(lambda n: torch.randn(n, mean.shape[1], device=mean.device), len(mean))
         decoded = self.decoder(mean + (0.5 * log_variance).exp() * noise, side=views[0].shape[-1])
-        reconstruction = squared_error(decoded, views[0]).mean() / (2 * self.pixel_std**2)
-        divergence = divergence_from_prior(mean, log_variance).mean()
-        return {
-            "loss": reconstruction + self.beta * divergence,
-            "reconstruction": reconstruction.detach(),
-            "divergence": divergence.detach(),
-        }
-
-
-def squared_error(decoded: Tensor, views: Tensor) -> Tensor:
-    """(B,), summed over channels and pixels."""
-    return (decoded - views).square().sum(dim=(1, 2, 3))
+        reconstruction = F.mse_loss(decoded, views[0]) / (2 * self.pixel_std**2)
+        divergence = divergence_from_prior(mean, log_variance).mean() / views[0][0].numel()
+        loss = reconstruction + self.beta * divergence
+        return {"loss": loss, "reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
 
 
 def divergence_from_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
