@@ -19,8 +19,9 @@ class JigMag(Method):
     """Cross-entropy of the order of magnifications; Koohbanani et al. 2020, Self-Path, arXiv 2008.05571.
 
     The paper's tiles come from the levels of a slide, each as sharp as the others. Here they are cut out of one view,
-    and the wide ones lose pixels until they are as coarse as the narrowest: sharpness must not tell the order. As in
-    `Jigsaw`, the encoder sees tiles one by one and all orders are equally likely.
+    and the wide ones lose pixels until they have as few as the narrowest, else resolution alone would tell the order.
+    It still hints at it where a scan is smoother than its pixels are fine. As in `Jigsaw`, the encoder sees the tiles
+    one by one.
 
     Args:
         encoder: what is pretrained.
@@ -65,5 +66,5 @@ def magnify(views: Tensor, magnifications: Sequence[float]) -> Tensor:
     margins = [round(views.shape[-1] * (1 - 1 / magnification) / 2) for magnification in magnifications]
     side = views.shape[-1] - 2 * max(margins)
     tiles = [views[:, :, margin : views.shape[-2] - margin, margin : views.shape[-1] - margin] for margin in margins]
-    # Adaptive averages would weight pixels unevenly, which shows as a pattern of its own.
+    # Antialiased: pixels that are merely left out would leave a pattern of their own.
     return torch.stack([F.interpolate(tile, (side, side), mode="bilinear", antialias=True) for tile in tiles], dim=1)
