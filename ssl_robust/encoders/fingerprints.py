@@ -17,6 +17,7 @@ from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.run import replacing
 
 SEEN = "scans.npy"
+SNAPSHOTS = "snapshots"  # folder in a pretrain run, of one folder per encoder that training passed through
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
@@ -54,9 +55,10 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
     if checkpoint in ("none", "imagenet"):
         return None
     directory = find_checkpoint(checkpoint)
-    if not (directory / SEEN).is_file():
+    run = directory.parent.parent if directory.parent.name == SNAPSHOTS else directory
+    if not (run / SEEN).is_file():
         return None
-    with (directory / SEEN).open("rb") as file:
+    with (run / SEEN).open("rb") as file:
         seen = np.load(file, allow_pickle=False)
     if not _prepared_alike(directory, scans):
         print(f"Note: whether the encoder was pretrained on {what} cannot be told, as data.image_size, channels or "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.report.artefacts import read_metrics
+from ssl_robust.files import read_columns
 from ssl_robust.report.plots import Curve, plot
 from ssl_robust.run import read_json
 
@@ -29,7 +29,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     Raises:
         FileNotFoundError: an artefact is missing.
     """
-    metrics = read_metrics(directory / "metrics.csv")
+    metrics = read_columns(directory / "metrics.csv")
     return {
         "card": read_json(directory / "encoder.json"),
         "plots": [
