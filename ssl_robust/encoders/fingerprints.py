@@ -11,13 +11,12 @@ import numpy as np
 import torch
 
 from ssl_robust.data.scanset import ScanSet
-from ssl_robust.encoders.card import read_card
+from ssl_robust.encoders.card import SNAPSHOTS, read_card
 from ssl_robust.encoders.checkpoint import find_checkpoint
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.run import replacing
 
 SEEN = "scans.npy"
-SNAPSHOTS = "snapshots"  # folder in a pretrain run, of one folder per encoder that training passed through
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:

@@ -80,11 +80,16 @@ class Monitor:
         work = partial(make, encoder, self.scans, mine, batch_size=share, device=fabric.device)
         return gather_rows(fabric, together(fabric, work))
 
+    @property
+    def can_vote(self) -> bool:
+        """Whether there are labels in train and val, so that kNN can be told."""
+        return len(self.reference) > 0 and bool((self.scans.manifest.codes()[self.queries] >= 0).any())
+
     def _vote(self, reference: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
+        if not self.can_vote:
+            return {}
         codes, n_classes = self.scans.manifest.codes(), len(self.scans.manifest.classes)
         labelled = codes[self.queries] >= 0
-        if len(reference) == 0 or not labelled.any():
-            return {}
         chances = knn_predict(
             reference,
             codes[self.reference],

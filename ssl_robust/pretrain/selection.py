@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.encoders.card import Card
+from ssl_robust.encoders.card import SNAPSHOTS, Card
 from ssl_robust.encoders.checkpoint import save_encoder
 from ssl_robust.encoders.encoder import Encoder
-from ssl_robust.encoders.fingerprints import SNAPSHOTS
 from ssl_robust.files import read_columns
 from ssl_robust.run import UserError
 

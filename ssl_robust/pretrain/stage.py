@@ -149,6 +149,8 @@ def _build(
             precision=pick_precision(settings["trainer"]["precision"], fabric.device),
             loggers=loggers,
         )
+        if settings["monitor"]["select"] == "knn" and not monitor.can_vote:
+            raise UserError("monitor.select=knn needs labels in train and val; take rankme, lidar, alpha_req or last")
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
     return loop, snapshots
