@@ -9,7 +9,10 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class UserError(Exception):
@@ -83,6 +86,27 @@ def append_row(path: str | Path, row: Mapping[str, Any]) -> None:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_columns(path: str | Path) -> dict[str, np.ndarray]:
+    """A CSV of numbers, e.g. metrics.csv -> its columns as floats, NaN where a cell is empty or no number.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+    """
+    import numpy as np
+
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = rows[0].keys() if rows else []
+    return {name: np.array([_float(row[name]) for row in rows]) for name in names}
+
+
+def _float(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
 
 
 def _plain(value: Any) -> Any:

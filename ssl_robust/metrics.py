@@ -13,7 +13,6 @@ import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 
 _CUTS = (10, 50, 100)
-_CHUNK = 65_536
 
 
 class Interval(NamedTuple):
@@ -230,44 +229,6 @@ def _percentiles(estimate: float, draws: np.ndarray, level: float) -> Interval:
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)
     return Interval(estimate, float(low), float(high))
-
-
-def effective_rank(vectors: np.ndarray) -> float:
-    """RankMe: exp of the entropy of the normalised singular values, in [1, min(N, D)], higher = less collapsed.
-
-    Garrido et al. 2022, arXiv 2210.02885, eq. 1-2: p_k = sigma_k / ||sigma||_1 + 1e-7, exp(-sum_k p_k log p_k). The
-    singular values come from the D x D second moments, gathered in chunks, so that N may be large.
-
-    Args:
-        vectors: (N, D) embeddings, not centred (as in the paper).
-
-    Returns:
-        The effective rank; 0.0 where every vector is zero.
-    """
-    vectors = np.asarray(vectors)
-    moments = np.zeros((vectors.shape[1], vectors.shape[1]))
-    for start in range(0, len(vectors), _CHUNK):
-        chunk = np.asarray(vectors[start : start + _CHUNK], dtype=np.float64)
-        moments += chunk.T @ chunk
-    sigma = np.sqrt(np.clip(np.linalg.eigvalsh(moments), 0, None))[-min(vectors.shape) :]
-    if not sigma.sum() > 0:
-        return 0.0
-    p = sigma / sigma.sum() + 1e-7
-    return float(np.exp(-(p * np.log(p)).sum()))
-
-
-def feature_spread(vectors: np.ndarray) -> float:
-    """Mean over dimensions of the standard deviation of the L2-normalised vectors, times sqrt(D); 0 = collapsed.
-
-    Chen and He 2021, arXiv 2011.10566, section 4.1: isotropic features reach 1, a constant output 0.
-
-    Args:
-        vectors: (N, D) embeddings.
-    """
-    vectors = np.asarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(norms, 1e-12)
-    return float(unit.std(axis=0, dtype=np.float64).mean() * np.sqrt(vectors.shape[1]))
 
 
 def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

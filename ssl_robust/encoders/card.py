@@ -9,6 +9,7 @@ from typing import Any
 from ssl_robust.run import UserError, read_json, write_json
 
 FILE = "encoder.json"
+SNAPSHOTS = "snapshots"  # in a pretrain run: a folder for each kept encoder that training passed through
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ import torch
 
 from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.sources import digest
+from ssl_robust.data.views import Views
 from ssl_robust.encoders.embedding_files import VECTORS, write_samples
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 from ssl_robust.training.device import pick_device, pick_precision
+from ssl_robust.training.optimizers import mixed_seed
 from ssl_robust.training.world import together
 
 if TYPE_CHECKING:
@@ -115,6 +117,40 @@ def encode_rows(
         shown = progress(blocks, total=len(blocks), what=what) if what else blocks
         parts = [_encode(encoder, scans, rows[block], device) for block in shown]
     return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
+
+
+@torch.inference_mode()
+def encode_views(
+    encoder: Encoder,
+    scans: ScanSet,
+    rows: np.ndarray,
+    *,
+    views: Views,
+    seed: int,
+    batch_size: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Vectors of random views of some scans, the same views at every call; otherwise like `encode_rows`.
+
+    Args:
+        encoder: as there.
+        scans: as there.
+        rows: as there.
+        views: makes the views.
+        seed: of the views.
+        batch_size: as there.
+        device: as there.
+
+    Returns:
+        (n, views.n_views, D) float32.
+    """
+    parts = []
+    with _prepared(encoder, device, encoder.autocast):
+        for block in _blocks(len(rows), batch_size, batch_size):
+            generator = torch.Generator(device).manual_seed(mixed_seed(seed, int(rows[block[0]])))
+            made = views(scans.batch(rows[block]).images.to(device), generator)
+            parts.append(torch.stack([encoder(view) for view in made], dim=1).cpu().numpy())
+    return np.concatenate(parts) if parts else np.empty((0, views.n_views, encoder.dim), np.float32)
 
 
 @contextlib.contextmanager

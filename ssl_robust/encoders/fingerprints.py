@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ssl_robust.data.scanset import ScanSet
-from ssl_robust.encoders.card import read_card
+from ssl_robust.encoders.card import SNAPSHOTS, read_card
 from ssl_robust.encoders.checkpoint import find_checkpoint
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.run import replacing
@@ -54,9 +54,10 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
     if checkpoint in ("none", "imagenet"):
         return None
     directory = find_checkpoint(checkpoint)
-    if not (directory / SEEN).is_file():
+    run = directory.parent.parent if directory.parent.name == SNAPSHOTS else directory
+    if not (run / SEEN).is_file():
         return None
-    with (directory / SEEN).open("rb") as file:
+    with (run / SEEN).open("rb") as file:
         seen = np.load(file, allow_pickle=False)
     if not _prepared_alike(directory, scans):
         print(f"Note: whether the encoder was pretrained on {what} cannot be told, as data.image_size, channels or "

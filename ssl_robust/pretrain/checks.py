@@ -12,6 +12,7 @@ from ssl_robust import processes
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.pretrain.method import fitting_views
+from ssl_robust.pretrain.selection import check_selection
 from ssl_robust.run import Run, UserError, read_run
 
 
@@ -39,6 +40,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     every = settings["monitor"]["every"]
     if every != "auto" and (not isinstance(every, int) or every < 1):
         raise UserError(f"monitor.every={every} does not fit; expected auto or a whole number above 0")
+    check_selection(settings["monitor"])
     out = Path(settings["out"])
     if out.is_dir() and any(out.iterdir()) and not (settings["resume"] or settings["overwrite"]):
         # The run directory says which run is there; it is asked early, since reading the scans may take long.

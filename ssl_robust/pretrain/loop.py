@@ -26,6 +26,7 @@ from ssl_robust.pretrain.checkpoints import Checkpoints, Place
 from ssl_robust.pretrain.method import Method
 from ssl_robust.pretrain.monitor import Monitor, is_due
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
+from ssl_robust.pretrain.selection import Snapshots
 from ssl_robust.records import Batch, Progress
 from ssl_robust.run import UserError, append_row
 from ssl_robust.training.batch_norm import synchronize
@@ -57,6 +58,7 @@ class Loop:
         optim: the `optim` node of the configuration.
         trainer: the `trainer` node.
         monitor_every: epochs between two looks, or "auto".
+        snapshots: keeps encoders of these looks.
         seed: of everything random.
         fabric: the processes that train together, and where.
         precision: type in which encoders compute, float32 where None.
@@ -76,6 +78,7 @@ class Loop:
         optim: Mapping[str, Any],
         trainer: Mapping[str, Any],
         monitor_every: int | str,
+        snapshots: Snapshots | None = None,
         seed: int,
         fabric: Fabric,
         precision: torch.dtype | None,
@@ -90,7 +93,7 @@ class Loop:
             synchronize(method, fabric.device)
         self.fabric, self.loggers = fabric, loggers
         self.views, self.batches, self.monitor = views, batches, monitor
-        self.seed, self.monitor_every = seed, monitor_every
+        self.seed, self.monitor_every, self.snapshots = seed, monitor_every, snapshots
         self.n_epochs, self.accumulate = trainer["max_epochs"], trainer["accumulate"]
         self.steps_per_epoch = math.ceil(len(batches) / self.accumulate)
         self.show = trainer["progress"]
@@ -202,11 +205,14 @@ class Loop:
             )
 
     def _record(self, out: Path, display: Display, row: dict[str, Any]) -> None:
-        if is_due(row["epoch"], self.n_epochs, self.monitor_every):
+        looked = is_due(row["epoch"], self.n_epochs, self.monitor_every)
+        if looked:
             row |= self.monitor(self.method.module.encoder, self.fabric)  # type: ignore[arg-type]
         if not self.fabric.is_global_zero:
             return
         append_row(out / "metrics.csv", row)
+        if looked and self.snapshots is not None:
+            self.snapshots.look(out, row["epoch"])
         for logger in self.loggers:
             logger.log_metrics(row, step=row["step"])
         display.epoch(row)

@@ -1,11 +1,11 @@
-"""How good is the encoder right now? Nearest neighbours and effective rank on scans that it does not learn from.
+"""How good is the encoder right now? Nearest neighbours and spectra on scans that it does not learn from.
 
 A falling loss does not tell which checkpoint is the good one, nor whether the features have collapsed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from lightning.fabric import Fabric
 
-from ssl_robust import metrics
+from ssl_robust import metrics, spectra
 from ssl_robust.data.scanset import ScanSet
-from ssl_robust.encoders.embeddings import encode_rows
+from ssl_robust.data.views import Views
+from ssl_robust.encoders.embeddings import encode_rows, encode_views
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.probes import knn_predict
+from ssl_robust.records import Crop
 from ssl_robust.training.world import gather_rows, together
 
 # Below these a linear probe has next to nothing left to separate: all scans lie on one point or one line.
@@ -34,6 +36,9 @@ class Monitor:
         scans: where the pixels are.
         reference: rows of labelled training scans that vote; empty where kNN cannot be told.
         queries: rows of the scans that are looked at.
+        twins: rows of the scans of which several views are looked at.
+        views: makes these views.
+        seed: of these views, the same at every look.
         batch_size: scans per forward pass.
         k: voters.
         temperature: a vote weighs exp(similarity / temperature).
@@ -42,6 +47,9 @@ class Monitor:
     scans: ScanSet
     reference: np.ndarray
     queries: np.ndarray
+    twins: np.ndarray
+    views: Views
+    seed: int
     batch_size: int
     k: int
     temperature: float
@@ -50,28 +58,38 @@ class Monitor:
         """Measures of the encoder as it is; the processes share the embedding, and the first one answers.
 
         Returns:
-            `effective_rank` (RankMe, arXiv 2210.02885), `feature_spread` (1 = isotropic, 0 = a single point) and
-            `collapsed` (1 = yes); `knn_balanced_accuracy` where both training and validation scans have labels.
+            `effective_rank` (RankMe, arXiv 2210.02885), `lidar` (arXiv 2312.04000), `spectral_decay` (alpha-ReQ),
+            `feature_spread` (1 = isotropic, 0 = a single point) and `collapsed` (1 = yes); `knn_balanced_accuracy`
+            against the labels as given, where both training and validation scans have them.
         """
-        vectors, reference = (self._embed(encoder, rows, fabric) for rows in (self.queries, self.reference))
+        vectors, reference = (
+            self._embed(encode_rows, encoder, rows, fabric) for rows in (self.queries, self.reference)
+        )
+        twins = self._embed(partial(encode_views, views=self.views, seed=self.seed), encoder, self.twins, fabric)
         if not fabric.is_global_zero:
             return {}
-        rank, spread = metrics.effective_rank(vectors), metrics.feature_spread(vectors)
+        rank, spread = spectra.effective_rank(vectors), spectra.feature_spread(vectors)
         collapsed = spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK
-        values = {"effective_rank": rank, "feature_spread": spread, "collapsed": int(collapsed)}
-        return self._vote(reference, vectors) | values
+        values = {"effective_rank": rank, "lidar": spectra.lidar(twins),
+                  "spectral_decay": spectra.spectral_decay(vectors)}  # fmt: skip
+        return self._vote(reference, vectors) | values | {"feature_spread": spread, "collapsed": int(collapsed)}
 
-    def _embed(self, encoder: Encoder, rows: np.ndarray, fabric: Fabric) -> np.ndarray:
+    def _embed(self, make: Callable[..., np.ndarray], encoder: Encoder, rows: np.ndarray, fabric: Fabric) -> np.ndarray:
         mine = np.array_split(rows, fabric.world_size)[fabric.global_rank]
         share = max(1, self.batch_size // fabric.world_size)
-        make = partial(encode_rows, encoder, self.scans, mine, batch_size=share, device=fabric.device)
-        return gather_rows(fabric, together(fabric, make))
+        work = partial(make, encoder, self.scans, mine, batch_size=share, device=fabric.device)
+        return gather_rows(fabric, together(fabric, work))
+
+    @property
+    def can_vote(self) -> bool:
+        """Whether there are labels in train and val, so that kNN can be told."""
+        return len(self.reference) > 0 and bool((self.scans.manifest.codes()[self.queries] >= 0).any())
 
     def _vote(self, reference: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
+        if not self.can_vote:
+            return {}
         codes, n_classes = self.scans.manifest.codes(), len(self.scans.manifest.classes)
         labelled = codes[self.queries] >= 0
-        if len(reference) == 0 or not labelled.any():
-            return {}
         chances = knn_predict(
             reference,
             codes[self.reference],
@@ -84,12 +102,15 @@ class Monitor:
         return {"knn_balanced_accuracy": float(np.nanmean(recalls))}
 
 
-def make_monitor(scans: ScanSet, settings: Mapping[str, Any], *, batch_size: int, seed: int) -> Monitor:
+def make_monitor(
+    scans: ScanSet, settings: Mapping[str, Any], recipe: Mapping[str, Any], *, batch_size: int, seed: int
+) -> Monitor:
     """Choose the scans of a `Monitor`, always the same for one seed.
 
     Args:
         scans: the whole set.
         settings: the `monitor` node of the configuration.
+        recipe: the `views` node; LiDAR looks at such views, whatever crops the method learns from.
         batch_size: scans per forward pass.
         seed: of the choice.
     """
@@ -98,10 +119,15 @@ def make_monitor(scans: ScanSet, settings: Mapping[str, Any], *, batch_size: int
     if len(train) == 0:
         train = manifest.rows("all")
     labelled = train[manifest.codes()[train] >= 0]
+    unseen = val if len(val) else train
+    twins, whole = settings["lidar"], Crop(settings["lidar"]["views"], 1.0)
     return Monitor(
         scans,
         _some(labelled if len(val) else labelled[:0], settings["reference"], seed),
-        _some(val if len(val) else train, settings["queries"], seed),
+        _some(unseen, settings["queries"], seed),
+        _some(unseen, twins["scans"], seed),
+        Views(crops=[whole], image_size=scans.image_size, channels=scans.channels, **recipe),
+        seed,
         batch_size,
         settings["k"],
         settings["temperature"],

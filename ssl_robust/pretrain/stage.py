@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,11 @@ from omegaconf import OmegaConf
 from ssl_robust.data.batches import Batches
 from ssl_robust.data.scanset import ScanSet, open_scans
 from ssl_robust.data.views import Views
+from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
 from ssl_robust.encoders.fingerprints import write_seen
+from ssl_robust.files import read_columns
 from ssl_robust.pretrain.checks import (
     check_settings,
     check_smallest,
@@ -27,6 +31,7 @@ from ssl_robust.pretrain.checks import (
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method, fitting_views
 from ssl_robust.pretrain.monitor import make_monitor
+from ssl_robust.pretrain.selection import LAST, Snapshots, choose, epoch_of, place
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.device import pick_precision
 from ssl_robust.training.loggers import closing, make_loggers
@@ -63,7 +68,7 @@ def pretrain(config: DictConfig) -> Path:
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = fitting_batch_size(len(rows), settings, fabric.world_size)
     loggers = make_loggers(settings.get("logger"), settings["out"], settings)
-    loop, encoder = _build(settings, scans, rows, batch_size, fabric, loggers)
+    loop, snapshots = _build(settings, scans, rows, batch_size, fabric, loggers)
     seen = (scans.manifest.fingerprint, len(rows))
     check_same_everywhere(fabric, seen, "the machines see different scans; give all of them the same data")
     claimed = together(fabric, lambda: _claim(settings, scans, fabric))
@@ -74,19 +79,10 @@ def pretrain(config: DictConfig) -> Path:
              "batch_size": batch_size, "n_processes": fabric.world_size}  # fmt: skip
     with claimed as run:
         run.note(**facts)
+        write_seen(scans, rows, run.path)
         with closing(loggers):
             loop.fit(run.path, resume=run.resumed)
-        card = describe(
-            encoder,
-            resize=scans.resize,
-            method=settings["method"]["_target_"].split(".")[-2],
-            epochs=settings["trainer"]["max_epochs"],
-            n_scans=len(rows),
-            data_fingerprint=scans.manifest.fingerprint,
-            data_licence=settings["data_licence"],
-        )
-        write_seen(scans, rows, run.path)
-        save_encoder(encoder, run.path, card=card)
+        _leave(settings, run, snapshots)
     return run.path
 
 
@@ -108,8 +104,8 @@ def _build(
     batch_size: int,
     fabric: Fabric,
     loggers: Sequence[Logger],
-) -> tuple[Loop, Encoder]:
-    """The loop and the encoder that it trains; new weights follow from the seed."""
+) -> tuple[Loop, Snapshots]:
+    """The loop and what keeps the encoders that it passes through; new weights follow from the seed."""
     # One process reads all scans for it; the others are told.
     mean, std = fabric.broadcast(scans.statistics(rows) if fabric.is_global_zero else ([], []))
     torch.manual_seed(settings["seed"])
@@ -121,11 +117,17 @@ def _build(
         std=[max(value, 1e-3) for value in std],
         encoder_args=settings["encoder_args"],
     )
+    snapshots = Snapshots(
+        encoder, partial(_card, settings, scans, len(rows), encoder), keep=settings["monitor"]["keep"]
+    )
     try:
         method = build_method(settings["method"], encoder)
         recipe = fitting_views(settings["method"], settings["views"])
         views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **recipe)
         check_smallest(encoder, views)
+        monitor = make_monitor(
+            scans, settings["monitor"], settings["views"], batch_size=batch_size, seed=settings["seed"]
+        )
         loop = Loop(
             method,
             views=views,
@@ -139,15 +141,45 @@ def _build(
                 rank=fabric.global_rank,
                 n_ranks=fabric.world_size,
             ),
-            monitor=make_monitor(scans, settings["monitor"], batch_size=batch_size, seed=settings["seed"]),
+            monitor=monitor,
             optim=settings["optim"],
             trainer=settings["trainer"],
             monitor_every=settings["monitor"]["every"],
+            snapshots=snapshots,
             seed=settings["seed"],
             fabric=fabric,
             precision=pick_precision(settings["trainer"]["precision"], fabric.device),
             loggers=loggers,
         )
+        if settings["monitor"]["select"] == "knn" and not monitor.can_vote:
+            raise UserError("monitor.select=knn needs labels in train and val; take rankme, lidar, alpha_req or last")
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
-    return loop, encoder
+    return loop, snapshots
+
+
+def _card(settings: Mapping[str, Any], scans: ScanSet, n_scans: int, encoder: Encoder, epochs: int) -> Card:
+    return describe(
+        encoder,
+        resize=scans.resize,
+        method=settings["method"]["_target_"].split(".")[-2],
+        epochs=epochs,
+        n_scans=n_scans,
+        data_fingerprint=scans.manifest.fingerprint,
+        data_licence=settings["data_licence"],
+    )
+
+
+def _leave(settings: Mapping[str, Any], run: Run, snapshots: Snapshots) -> None:
+    """Write the encoder that the run leaves behind, and say which one it is."""
+    last, select = settings["trainer"]["max_epochs"], settings["monitor"]["select"]
+    rows = read_columns(run / "metrics.csv")
+    epoch = epoch_of(select, rows)
+    if epoch == last:
+        save_encoder(snapshots.encoder, run.path, card=snapshots.describe(last))
+    else:
+        for file in place(run.path, epoch).iterdir():
+            shutil.copyfile(file, run / file.name)
+    run.note(epoch=epoch, chosen=choose(rows))
+    if select != LAST:
+        print(f"encoder.safetensors is that of epoch {epoch} of {last}, chosen by {select}", flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 from pathlib import Path
 
@@ -11,18 +10,6 @@ import numpy as np
 from PIL import Image
 
 _CRISP = 64  # up to this side every pixel is kept as it is
-
-
-def read_metrics(path: Path) -> dict[str, np.ndarray]:
-    """metrics.csv -> its columns as floats, NaN where a cell is empty or no number.
-
-    Raises:
-        FileNotFoundError: the file is not there.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = rows[0].keys() if rows else []
-    return {name: np.array([_float(row[name]) for row in rows]) for name in names}
 
 
 def read_thumbnails(path: Path) -> list[str]:
@@ -38,10 +25,3 @@ def data_address(image: np.ndarray) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _float(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")

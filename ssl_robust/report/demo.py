@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.report.artefacts import read_metrics
+from ssl_robust.files import read_columns
 from ssl_robust.report.audit import read_suspects
 from ssl_robust.report.page import render_page
 from ssl_robust.report.plots import Curve, plot
@@ -26,7 +26,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         FileNotFoundError: an artefact is missing.
     """
     demo = read_json(directory / "demo.json")
-    metrics = read_metrics(directory / demo["pretrain"] / "metrics.csv")
+    metrics = read_columns(directory / demo["pretrain"] / "metrics.csv")
     curves = knn_curves(metrics)
     finetuned = {
         (each["init"], each["rate"]): read_json(directory / each["run"] / "metrics.json") for each in demo["finetune"]

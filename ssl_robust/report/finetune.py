@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.report.artefacts import read_metrics
+from ssl_robust.files import read_columns
 from ssl_robust.report.plots import Curve, plot
 from ssl_robust.run import read_json
 
@@ -33,7 +33,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     Raises:
         FileNotFoundError: an artefact is missing.
     """
-    metrics = read_metrics(directory / "metrics.csv")
+    metrics = read_columns(directory / "metrics.csv")
     results = read_json(directory / "metrics.json")
     accuracy = [
         Curve("test, true labels", metrics["epoch"], metrics["test_balanced_accuracy"], color=1),

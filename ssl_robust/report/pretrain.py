@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.report.artefacts import read_metrics
+from ssl_robust.encoders.card import SNAPSHOTS
+from ssl_robust.files import read_columns
 from ssl_robust.report.plots import Curve, plot
 from ssl_robust.run import read_json
 
 _PLOTS = {
     "loss": "Loss (lower is better within one method)",
     "knn_balanced_accuracy": "kNN balanced accuracy on validation scans",
-    "effective_rank": "Effective rank of the features",
+    "effective_rank": "Effective rank of the features (RankMe)",
+    "lidar": "Directions in which scans differ beyond their views (LiDAR)",
+    "spectral_decay": "Decay of the spectrum (alpha-ReQ; 1 is held for best)",
     "feature_spread": "Feature spread (0 = collapsed, 1 = isotropic)",
 }
 
@@ -29,7 +32,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     Raises:
         FileNotFoundError: an artefact is missing.
     """
-    metrics = read_metrics(directory / "metrics.csv")
+    metrics = read_columns(directory / "metrics.csv")
     return {
         "card": read_json(directory / "encoder.json"),
         "plots": [
@@ -40,8 +43,23 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "knn": ends(metrics, "knn_balanced_accuracy"),
         "rank": ends(metrics, "effective_rank"),
         "loss": ends(metrics, "loss"),
+        "choices": _choices(directory, run),
         "collapsed": bool(ends(metrics, "collapsed")[1] or 0),
     }
+
+
+def _choices(directory: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each criterion would choose: its name, the epoch, whether the run left that one, and its folder."""
+    return [
+        {
+            "criterion": criterion,
+            "epoch": epoch,
+            "left": epoch == run.get("epoch"),
+            "folder": folder if (directory / folder).is_dir() else "",
+        }
+        for criterion, epoch in run.get("chosen", {}).items()
+        for folder in [f"{SNAPSHOTS}/{epoch:04d}"]
+    ]
 
 
 def ends(metrics: dict[str, np.ndarray], name: str) -> tuple[float | None, float | None]:

@@ -27,7 +27,7 @@ def make_loop(overrides):
             method,
             views=views,
             batches=Batches(scans, rows, batch_size=8, seed=0, shuffle=True, drop_last=True),
-            monitor=make_monitor(scans, settings.monitor, batch_size=8, seed=0),
+            monitor=make_monitor(scans, settings.monitor, settings.views, batch_size=8, seed=0),
             optim=defaults("optim", optim),
             trainer={
                 **defaults("trainer", "default"),

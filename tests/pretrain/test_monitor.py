@@ -25,7 +25,17 @@ class Features(nn.Module):
         return self.function(images.float().flatten(1))
 
 
-SETTINGS = {"every": 1, "reference": 30, "queries": 10, "k": 5, "temperature": 0.07}
+SETTINGS = {
+    "every": 1,
+    "select": "last",
+    "keep": "chosen",
+    "reference": 30,
+    "queries": 10,
+    "k": 5,
+    "temperature": 0.07,
+    "lidar": {"scans": 8, "views": 2},
+}
+RECIPE = defaults("views", "xray")
 CPU = Fabric(accelerator="cpu", devices=1)
 
 
@@ -41,7 +51,7 @@ def roughness(pixels):
 
 
 def test_features_that_tell_the_classes_apart_score_high(scans):
-    monitor = make_monitor(scans, SETTINGS, batch_size=16, seed=0)
+    monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
     good = monitor(Features(roughness), CPU)
     poor = monitor(Features(lambda pixels: pixels[:, ::512] + 1), CPU)  # two pixels far apart
     assert good["knn_balanced_accuracy"] == 1.0
@@ -50,7 +60,7 @@ def test_features_that_tell_the_classes_apart_score_high(scans):
 
 
 def test_collapsed_features_are_told(scans):
-    monitor = make_monitor(scans, SETTINGS, batch_size=16, seed=0)
+    monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
     collapsed = monitor(Features(lambda pixels: torch.ones(len(pixels), 4)), CPU)
     healthy = monitor(Features(lambda pixels: pixels[:, :4] - pixels.mean()), CPU)
     assert collapsed["collapsed"] == 1
@@ -59,7 +69,7 @@ def test_collapsed_features_are_told(scans):
 
 
 def test_training_goes_on_in_the_mode_it_was_in(scans):
-    monitor = make_monitor(scans, SETTINGS, batch_size=16, seed=0)
+    monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
     encoder = Features(lambda pixels: pixels[:, :4])
     encoder.train()
     monitor(encoder, CPU)
@@ -67,7 +77,7 @@ def test_training_goes_on_in_the_mode_it_was_in(scans):
 
 
 def test_the_choice_of_scans_is_fixed_and_within_its_splits(scans):
-    first, second = (make_monitor(scans, SETTINGS, batch_size=16, seed=0) for _ in range(2))
+    first, second = (make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0) for _ in range(2))
     assert np.array_equal(first.reference, second.reference)
     assert len(first.reference) == 30
     assert len(first.queries) == 10
@@ -77,14 +87,14 @@ def test_the_choice_of_scans_is_fixed_and_within_its_splits(scans):
 
 def test_without_labels_there_is_rank_and_no_vote(scans):
     scans.manifest.table["label"] = pd.Series(pd.NA, index=scans.manifest.table.index, dtype="string")
-    values = make_monitor(scans, SETTINGS, batch_size=16, seed=0)(Features(lambda pixels: pixels[:, :4]), CPU)
+    values = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)(Features(lambda pixels: pixels[:, :4]), CPU)
     assert "knn_balanced_accuracy" not in values
     assert values["effective_rank"] > 1
 
 
 def test_without_validation_scans_training_scans_show_the_rank(scans):
     scans.manifest.table.loc[scans.manifest.rows("val"), "split"] = "test"
-    monitor = make_monitor(scans, SETTINGS, batch_size=16, seed=0)
+    monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
     assert set(monitor.queries) <= set(scans.manifest.rows("train"))
     assert "knn_balanced_accuracy" not in monitor(Features(lambda pixels: pixels[:, :4]), CPU)
 

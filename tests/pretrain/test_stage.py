@@ -51,6 +51,7 @@ def test_the_run_directory_holds_what_the_next_stage_needs(finished):
         "run.json",
         "config.yaml",
         "scans.npy",
+        "snapshots",
     }
     assert names == expected
     encoder = load_encoder(out)
