@@ -11,6 +11,7 @@ import torch
 from ssl_robust import processes
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.encoder import Encoder
+from ssl_robust.pretrain.method import fitting_views
 from ssl_robust.pretrain.selection import check_selection
 from ssl_robust.run import Run, UserError, read_run
 
@@ -69,6 +70,32 @@ def say_if_rescaled(out: Path, n_processes: int) -> None:
     if before != n_processes:
         print(f"Note: {out} was started with {before} processes and goes on with {n_processes}: the same batches, but "
               "other random views than an uninterrupted run", flush=True)  # fmt: skip
+
+
+def say_replaced_views(settings: Mapping[str, Any]) -> None:
+    """A note where the method takes other views than asked for, so that nobody looks for what is switched off.
+
+    Args:
+        settings: the resolved configuration.
+    """
+    wanted = _flat(settings["views"], "views.")
+    taken = _flat(fitting_views(settings["method"], settings["views"]), "views.")
+    replaced = [f"{name}={taken[name]} in place of {wanted[name]}" for name in wanted if taken[name] != wanted[name]]
+    if replaced:
+        method, changes = settings["method"]["_target_"].split(".")[-2], ", ".join(replaced)
+        end = "which would spoil its task; method.views has the last word"
+        print(f"method={method} takes {changes}, {end}", flush=True)
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Dotted name -> value; whole numbers like others, as 0 is 0.0."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = f"{value:g}" if isinstance(value, int | float) else str(value)
+    return flat
 
 
 def fitting_batch_size(n_scans: int, settings: Mapping[str, Any], n_processes: int) -> int:

@@ -26,6 +26,7 @@ from ssl_robust.pretrain.checks import (
     fitting_batch_size,
     n_devices,
     say_if_rescaled,
+    say_replaced_views,
 )
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method, fitting_views
@@ -63,6 +64,7 @@ def pretrain(config: DictConfig) -> Path:
     fabric = launch(device=settings["trainer"]["device"], devices=n_devices(settings["trainer"]), prefix="trainer.")
     scans = in_turn(fabric, lambda: open_scans(settings["data"]))
     scans.say_found()
+    say_replaced_views(settings)
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = fitting_batch_size(len(rows), settings, fabric.world_size)
     loggers = make_loggers(settings.get("logger"), settings["out"], settings)

@@ -35,13 +35,13 @@ def make_views(method, seed=1):
     return [torch.rand(N, 3, side, side, generator=generator) for side in sides]
 
 
-def train(method, optimizer, steps, start=0):
-    """Losses of some steps on fixed views."""
+def train(method, optimizer, steps, start=0, draws=None):
+    """Losses of some steps on fixed views; `draws` seeds what a loss draws, else the step does."""
     method.train()
     losses = []
     for step in range(start, start + steps):
         progress = Progress(step, 20, step // 5, 4)
-        torch.manual_seed(step)
+        torch.manual_seed(step if draws is None else draws)
         loss = method.loss(make_views(method), progress)["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -158,7 +158,7 @@ def test_views_of_one_size_pass_the_encoder_together():
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_loss_falls_on_one_batch(name):
-    losses = train(*make(name), 12)
+    losses = train(*make(name), 12, draws=0)
     assert min(losses[-3:]) < losses[0]
     if name == "simclr":
         assert losses[-1] < 0.5 * losses[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.pretrain.stage import pretrain
@@ -149,6 +150,31 @@ def test_fewer_scans_than_a_batch_make_a_smaller_batch(config, capsys):
     out = pretrain(config("trainer.max_epochs=1", "trainer.batch_size=64"))
     assert "Only 40 scans: trainer.batch_size=40 instead of 64" in capsys.readouterr().out
     assert pd.read_csv(out / "metrics.csv")["step"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["method=simclr", "views=scan"], None),
+        (["method=rotation", "views=photo"], None),  # which is upright already
+        (["method=rotation", "views=scan"],
+         "method=rotation takes views.flip.vertical=0 in place of 0.5, views.rotation=0 in place of 180, which would"),
+        (["method=rotation", "views.flip.vertical=0", "views.rotation=7"],
+         "takes views.rotation=0 in place of 7, which"),
+        (["method=rotation", "views.flip.vertical=0", "views.rotation=7", "method.views.rotation=7"], None),
+        (["method=rotation", "views.flip.vertical=0", "method.views.rotation=2.5", "views=xray"],
+         "takes views.rotation=2.5 in place of 15, which"),
+    ],
+)  # fmt: skip
+def test_views_that_a_method_replaces_are_said(capsys, overrides, said):
+    from ssl_robust.overrides import check
+    from ssl_robust.pretrain.checks import say_replaced_views
+
+    composed, _ = check("pretrain", ["data=phantoms", *overrides])
+    say_replaced_views(OmegaConf.to_container(composed, resolve=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == (said is not None)
+    assert said is None or said in lines[0]
 
 
 @pytest.mark.parametrize(
