@@ -75,9 +75,9 @@ def recipe_name(values: Mapping[str, Any]) -> str:
         values: the `views` node of a configuration.
     """
     changes = {name: _changes(values, defaults("views", name)) for name in choices("views")}
-    fewest = min(map(len, changes.values()))
-    nearest = [name for name, changed in changes.items() if len(changed) == fewest]
-    return " ".join([f"views={' or '.join(nearest)}", *changes[nearest[0]]])
+    fewest = min(changes.values(), key=len)
+    nearest = [name for name, changed in changes.items() if changed == fewest]
+    return " ".join([f"views={' or '.join(nearest)}", *fewest])
 
 
 def sheet(columns: Sequence[torch.Tensor], title: str) -> Image.Image:

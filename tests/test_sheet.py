@@ -116,5 +116,6 @@ def test_small_views_look_small():
 def test_a_recipe_is_named_by_what_differs():
     recipe = defaults("views", "ultrasound")
     assert recipe_name(recipe) == "views=ultrasound"
+    assert recipe_name({**recipe, "rotation": 10, "gamma": 0.1}) == "views=ultrasound views.rotation=10 views.gamma=0.1"
     changed = {**recipe, "jitter": {**recipe["jitter"], "p": 0.5}}
     assert recipe_name(changed) == "views=ultrasound views.jitter.p=0.5"
