@@ -67,31 +67,32 @@ def resample(
     if displacements is not None:
         # Turned and scaled with the view on the coarse grid, which is cheap; interpolation is linear.
         coarse = torch.einsum("nij,nyxj->nyxi", matrices[:, :, :2], displacements)
-        places += smooth_field(coarse, points)
+        places = add_smooth_field(places, coarse)
     views = F.grid_sample(images, places, mode="bilinear", padding_mode="reflection", align_corners=False)
     if supersample > 1:
         views = F.avg_pool2d(views, supersample)
     return views
 
 
-def smooth_field(coarse: Tensor, points: int) -> Tensor:
-    """Vectors on a coarse grid -> a smooth field of vectors, by bicubic interpolation.
+def add_smooth_field(places: Tensor, coarse: Tensor) -> Tensor:
+    """Add a field of vectors that is bicubic between those of a coarse grid.
 
     The deformation of the U-Net (Ronneberger et al. 2015, arXiv 1505.04597, section 3.1).
 
     Args:
+        places: (N, P, P, 2) contiguous; changed in place.
         coarse: (N, g, g, 2), from corner to corner.
-        points: rows and columns of the field.
 
     Returns:
-        (N, points, points, 2).
+        `places`.
     """
-    n, g = coarse.shape[:2]
+    (n, g), points = coarse.shape[:2], places.shape[1]
     weights = _bicubic_weights(g, points).to(coarse)
     rows = torch.matmul(weights, coarse.reshape(n, g, 2 * g)).view(n * points, 2 * g)
-    # Both components of the vectors in one matrix product.
+    # Both components of the vectors, and the sum, in one matrix product: a pass over so many numbers costs as much.
     columns = torch.kron(weights, torch.eye(2, dtype=coarse.dtype, device=coarse.device))
-    return (rows @ columns.T).view(n, points, points, 2)
+    places.view(n * points, 2 * points).addmm_(rows, columns.T)
+    return places
 
 
 def color_matrices(brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:

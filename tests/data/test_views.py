@@ -11,13 +11,13 @@ from ssl_robust.data.draws import Draws
 from ssl_robust.data.pixels import to_unit
 from ssl_robust.data.view_transforms import (
     LUMA,
+    add_smooth_field,
     affine_matrices,
     apply_color,
     color_matrices,
     color_offsets,
     gaussian_blur,
     resample,
-    smooth_field,
     window,
 )
 from ssl_robust.data.views import Views
@@ -182,7 +182,7 @@ def test_a_uniform_displacement_moves_the_crop(images):
 
 def test_a_field_goes_through_its_points_and_is_bicubic_between_them():
     coarse = torch.randn(2, 4, 4, 2, generator=seeded())
-    field = smooth_field(coarse, 37)
+    field = add_smooth_field(torch.ones(2, 37, 37, 2), coarse) - 1
     torch.testing.assert_close(field[:, ::12, ::12], coarse)
     images = F.interpolate(coarse.permute(0, 3, 1, 2), size=(37, 37), mode="bicubic", align_corners=True)
     torch.testing.assert_close(field, images.permute(0, 2, 3, 1))
@@ -191,7 +191,7 @@ def test_a_field_goes_through_its_points_and_is_bicubic_between_them():
 @pytest.mark.parametrize("grid", [3, 5])
 def test_the_strongest_deformation_does_not_fold_the_scan(grid):
     strongest = make_views(elastic={"strength": 0.1 / (grid - 1), "grid": grid})._geometry
-    places = smooth_field(strongest._displacements(200, Draws(seeded())), 64)
+    places = add_smooth_field(torch.zeros(200, 64, 64, 2), strongest._displacements(200, Draws(seeded())))
     step = 2 / 63
     dx, dy = places.diff(dim=2)[:, :-1] / step, places.diff(dim=1)[:, :, :-1] / step
     areas = (1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0]
