@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/views.py [--side 64] [--seconds 5] [--json views.json]
 
 All make two views per scan with the recipe for natural images (crops, flips, jitter, grayscale, blur), as the
-libraries do by default; the last row adds free rotation. Scans are uint8 in memory; decoding is not counted.
+libraries do by default; the last two rows add free rotation, then varied stains and a deformation. Scans are uint8 in
+memory; decoding is not counted.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def contenders(side: int) -> dict[str, Callable[[], int]]:
         ),
         "ssl_robust views=photo (a batch at once)": ours("photo"),
         "ssl_robust views=scan (the same, any rotation)": ours("scan"),
+        "ssl_robust views=histology (also stains, elastic)": ours("histology"),
     }
 
 

@@ -36,6 +36,11 @@ class Stage(NamedTuple):
 
 STAGES = {
     "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
+    "views": Stage(
+        "ssl_robust.sheet:views",
+        "draw random views of some scans, to choose views= by",
+        "if every view still shows what the diagnosis needs, give the same views options to pretrain and finetune",
+    ),
     "pretrain": Stage(
         "ssl_robust.pretrain.stage:pretrain",
         "learn an encoder from the scans alone",

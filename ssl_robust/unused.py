@@ -42,7 +42,7 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
     notes = []
     if stage in ("embed", "finetune", "audit") and config.data.get("split", "train") != "train":
         what = "trains on train and measures on test" if stage == "finetune" else "takes every scan"
-        notes.append(f"data.split={config.data.split} is read by pretrain only, {stage} {what}")
+        notes.append(f"data.split={config.data.split} is read by pretrain and views only, {stage} {what}")
     if config.get("freeze"):
         notes += [f"{name}= changes nothing with freeze=true" for name in _OF_VIEWS if name in changed]
     if "neighbors" in config and config.neighbors.index == "exact":

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 ROOMS = [
     "records", "processes", "files", "claim", "run", "settings", "overrides", "explain", "unused", "data", "training",
     "encoders", "neighbors", "metrics", "spectra", "probes", "noise", "check", "pretrain", "finetune", "audit",
-    "relabel", "classify", "study", "demo", "sweep", "report", "cli",
+    "relabel", "classify", "study", "sheet", "demo", "sweep", "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "finetune", "audit"}
 ONLY_CLI = {"report"}

@@ -1,7 +1,8 @@
 """The pieces of a fused, batched augmentation: matrices per sample in, images out; no randomness in here.
 
-Geometry is one 2x3 matrix per view and one `grid_sample`, colour is one 3x3 matrix and one offset, blur is one
-matrix for rows and columns. Libraries that augment image by image do each of these steps on its own.
+Geometry is one 2x3 matrix per view and one `grid_sample`, to which a deformation adds a smooth field; colour is one
+3x3 matrix and one offset, a window one factor and one offset, blur one matrix for rows and columns.
+Libraries that augment image by image do each of these steps on its own.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ def affine_matrices(extent: Tensor, angle: Tensor, center: Tensor, mirror: Tenso
     return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
-def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 1) -> Tensor:
-    """Crop, rotate, flip and resize in one bilinear look-up.
+def resample(
+    images: Tensor, matrices: Tensor, side: int, *, supersample: int = 1, displacements: Tensor | None = None
+) -> Tensor:
+    """Crop, rotate, flip, deform and resize in one bilinear look-up.
 
     What lies outside the scan is its mirror image: black corners would tell the views of one scan, and their
     angles, by their outline; a repeated border would leave streaks.
@@ -49,6 +52,8 @@ def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 
         matrices: (N, 2, 3) from `affine_matrices`.
         side: side of the views in pixels.
         supersample: points along each axis of an output pixel, averaged; more than 1 where views shrink the scan.
+        displacements: (N, g, g, 2) of a coarse grid of points from corner to corner of the view, g rows of g points:
+            how far along x and y from where it was a point looks, in the view's coordinates [-1, 1].
 
     Returns:
         (N, C, side, side) float.
@@ -58,10 +63,36 @@ def resample(images: Tensor, matrices: Tensor, side: int, *, supersample: int = 
     # Written out, since F.affine_grid takes five times as long for the same numbers.
     along_x = matrices[:, None, None, :, 0] * steps[None, None, :, None]
     along_y = matrices[:, None, None, :, 1] * steps[None, :, None, None] + matrices[:, None, None, :, 2]
-    views = F.grid_sample(images, along_x + along_y, mode="bilinear", padding_mode="reflection", align_corners=False)
+    places = along_x + along_y
+    if displacements is not None:
+        # Turned and scaled with the view on the coarse grid, which is cheap; interpolation is linear.
+        coarse = torch.einsum("nij,nyxj->nyxi", matrices[:, :, :2], displacements)
+        places = add_smooth_field(places, coarse)
+    views = F.grid_sample(images, places, mode="bilinear", padding_mode="reflection", align_corners=False)
     if supersample > 1:
         views = F.avg_pool2d(views, supersample)
     return views
+
+
+def add_smooth_field(places: Tensor, coarse: Tensor) -> Tensor:
+    """Add a field of vectors that is bicubic between those of a coarse grid.
+
+    The deformation of the U-Net (Ronneberger et al. 2015, arXiv 1505.04597, section 3.1).
+
+    Args:
+        places: (N, P, P, 2) contiguous; changed in place.
+        coarse: (N, g, g, 2), from corner to corner.
+
+    Returns:
+        `places`.
+    """
+    (n, g), points = coarse.shape[:2], places.shape[1]
+    weights = _bicubic_weights(g, points).to(coarse)
+    rows = torch.matmul(weights, coarse.reshape(n, g, 2 * g)).view(n * points, 2 * g)
+    # Both components of the vectors, and the sum, in one matrix product: a pass over so many numbers costs as much.
+    columns = torch.kron(weights, torch.eye(2, dtype=coarse.dtype, device=coarse.device))
+    places.view(n * points, 2 * points).addmm_(rows, columns.T)
+    return places
 
 
 def color_matrices(brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
@@ -103,20 +134,38 @@ def apply_color(views: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
     Args:
         views: (N, C, H, W) float.
         matrices: (N, C, C).
-        offsets: (N,).
+        offsets: (N,), or (N, C) where each channel has its own.
 
     Returns:
         (N, C, H, W) float.
     """
     # Plane by plane: on CPUs three times as fast as a matrix product with so small matrices.
-    gains, offsets = matrices[..., None, None], offsets.view(-1, 1, 1)
+    gains, offsets = matrices[..., None, None], offsets.view(len(views), -1, 1, 1).expand(-1, views.shape[1], 1, 1)
     planes = views.unbind(1)
     mixed = torch.empty_like(views)
     for row, out in enumerate(mixed.unbind(1)):
-        torch.addcmul(offsets, planes[0], gains[:, row, 0], out=out)
+        torch.addcmul(offsets[:, row], planes[0], gains[:, row, 0], out=out)
         for column in range(1, len(planes)):
             out.addcmul_(planes[column], gains[:, row, column])
     return mixed
+
+
+def window(views: Tensor, level: Tensor, width: Tensor) -> Tensor:
+    """Show other values from black to white, as a radiologist does: what lies outside is clipped.
+
+    Unlike brightness and contrast it moves either end, and what it makes of a pixel depends on no other pixel: contrast
+    turns about the mean of the view, which is another one for a crop of lung than for a crop of bone.
+
+    Args:
+        views: (N, C, H, W) float in [0, 1].
+        level: (N,) value that becomes middle grey, 0.5 = unchanged.
+        width: (N,) distance of the value that becomes white from the one that becomes black, 1 = unchanged.
+
+    Returns:
+        (N, C, H, W) float in [0, 1].
+    """
+    gain, offset = 1 / width, 0.5 - level / width
+    return torch.addcmul(offset.view(-1, 1, 1, 1), views, gain.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def gaussian_blur(views: Tensor, sigmas: Tensor, radius: int) -> Tensor:
@@ -150,6 +199,18 @@ def gaussian_blur(views: Tensor, sigmas: Tensor, radius: int) -> Tensor:
         .view(n, side, side, channels)
         .permute(0, 3, 2, 1)
         .contiguous(memory_format=torch.channels_last)
+    )
+
+
+@cache
+def _bicubic_weights(coarse: int, points: int) -> Tensor:
+    """(points, coarse): the weight of each point of a coarse line at each of a fine one, both from end to end.
+
+    The middles of the outer pixels stand for the ends; half a pixel is nothing against the coarse grid.
+    """
+    lines = torch.eye(coarse).view(coarse, 1, coarse, 1)
+    return (
+        F.interpolate(lines, size=(points, 1), mode="bicubic", align_corners=True).view(coarse, points).T.contiguous()
     )
 
 

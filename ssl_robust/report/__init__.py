@@ -9,7 +9,7 @@ def render(run_directory: str | Path) -> Path | None:
     """Write `report.html` into a run directory, from the files in it alone.
 
     Args:
-        run_directory: of a finished audit, demo, pretrain or finetune.
+        run_directory: of a finished audit, demo, pretrain or finetune; or the one file that a stage has written.
 
     Returns:
         The page, or None where the stage has none.
@@ -17,6 +17,8 @@ def render(run_directory: str | Path) -> Path | None:
     Raises:
         UserError: no run is there, or one of its files is missing or damaged.
     """
+    if Path(run_directory).is_file():
+        return None
     from ssl_robust.report.page import render_page
 
     return render_page(Path(run_directory))

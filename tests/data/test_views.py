@@ -4,17 +4,21 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision.transforms.v2 import functional as TF
 
+from ssl_robust.data.draws import Draws
 from ssl_robust.data.pixels import to_unit
 from ssl_robust.data.view_transforms import (
     LUMA,
+    add_smooth_field,
     affine_matrices,
     apply_color,
     color_matrices,
     color_offsets,
     gaussian_blur,
     resample,
+    window,
 )
 from ssl_robust.data.views import Views
 from ssl_robust.records import Crop
@@ -26,7 +30,10 @@ IDENTITY = {
     "smallest_crop": 0.5,
     "rotation": 0,
     "aspect": 1,
+    "elastic": {"strength": 0, "grid": 3},
+    "stain": {"p": 0, "factor": 0, "offset": 0},
     "jitter": {"p": 0, "brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
+    "window": {"p": 0, "level": 0, "width": [1.0, 1.0]},
     "gamma": 0,
     "grayscale": 0,
     "blur": {"p": 0, "sigma": [0.1, 2.0]},
@@ -83,6 +90,15 @@ def test_every_recipe_keeps_the_promises(recipe, channels, dtype):
 def test_identity_recipe_returns_the_scan(images):
     for view in make_views()(images, seeded()):
         torch.testing.assert_close(view, images, atol=1e-5, rtol=0)
+
+
+def test_what_is_off_draws_no_numbers(images):
+    # Recipes without the newer transforms keep the views that they gave before these were there.
+    used, expected = seeded(), seeded()
+    make_views()(images, used)
+    for _ in ("area", "aspect", "x", "y", "angle", "flip", "flip"):
+        torch.rand(12, generator=expected)
+    assert torch.equal(used.get_state(), expected.get_state())
 
 
 def test_large_batches_keep_their_order():
@@ -153,6 +169,66 @@ def test_shrinking_is_anti_aliased():
     stripes = torch.arange(64).remainder(2).float().expand(4, 1, 64, 64)
     (view,) = make_views([Crop(1, 1.0, (1.0, 1.0))], image_size=16, channels=1)(stripes, seeded())
     torch.testing.assert_close(view, torch.full_like(view, 0.5))
+
+
+def test_a_uniform_displacement_moves_the_crop(images):
+    # In the coordinates of the view: it is turned, flipped and scaled with it.
+    matrices = geometry(extent=(0.5, 0.7), degrees=30, mirror=(-1.0, 1.0))
+    moved = matrices.clone()
+    moved[:, :, 2] = matrices[:, :, :2] @ torch.tensor([0.2, -0.1])
+    by_field = resample(images[:1], matrices, 32, displacements=torch.tensor([0.2, -0.1]).expand(1, 3, 3, 2))
+    torch.testing.assert_close(by_field, resample(images[:1], moved, 32), atol=1e-4, rtol=0)
+
+
+def test_a_field_goes_through_its_points_and_is_bicubic_between_them():
+    coarse = torch.randn(2, 4, 4, 2, generator=seeded())
+    field = add_smooth_field(torch.ones(2, 37, 37, 2), coarse) - 1
+    torch.testing.assert_close(field[:, ::12, ::12], coarse)
+    images = F.interpolate(coarse.permute(0, 3, 1, 2), size=(37, 37), mode="bicubic", align_corners=True)
+    torch.testing.assert_close(field, images.permute(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("grid", [3, 5])
+def test_the_strongest_deformation_does_not_fold_the_scan(grid):
+    strongest = make_views(elastic={"strength": 0.1 / (grid - 1), "grid": grid})._geometry
+    places = add_smooth_field(torch.zeros(200, 64, 64, 2), strongest._displacements(200, Draws(seeded())))
+    step = 2 / 63
+    dx, dy = places.diff(dim=2)[:, :-1] / step, places.diff(dim=1)[:, :, :-1] / step
+    areas = (1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0]
+    assert areas.min() > 0
+    assert areas.std() > 0.05
+
+
+def test_each_view_is_deformed_in_its_own_way(images):
+    first, second = make_views(elastic={"strength": 0.03, "grid": 3})(images[:1].repeat(2, 1, 1, 1), seeded())
+    views = [images[0], *first, *second]
+    assert all((a - b).abs().mean() > 0.01 for i, a in enumerate(views) for b in views[:i])
+
+
+def test_a_window_stretches_between_its_ends_and_clips():
+    values = torch.tensor([0.0, 0.2, 0.3, 0.4, 0.6, 1.0]).view(1, 1, 1, 6).expand(3, 1, 1, 6)
+    shown = window(values, torch.tensor([0.5, 0.4, 0.5]), torch.tensor([1.0, 0.4, 2.0]))[:, 0, 0]
+    torch.testing.assert_close(shown[0], values[0, 0, 0])
+    torch.testing.assert_close(shown[1], torch.tensor([0.0, 0.0, 0.25, 0.5, 1.0, 1.0]))
+    torch.testing.assert_close(shown[2], values[0, 0, 0] / 2 + 0.25)
+
+
+def test_one_window_for_all_pixels_whatever_else_the_view_shows():
+    # Unlike contrast: the left half of the scans differs, the right half must come out alike.
+    scans = torch.full((2, 1, 32, 32), 0.6)
+    scans[1, ..., :16] = 0.1
+    made = [make_views(channels=1, window={"p": 1.0, "level": 0.2, "width": [0.5, 2.0]})(scan[None], seeded())[0]
+            for scan in scans]  # fmt: skip
+    assert torch.equal(made[0][..., 20:], made[1][..., 20:])
+    assert (made[0][..., 20:] - 0.6).abs().min() > 1e-3
+
+
+def test_only_colored_scans_are_stained(images):
+    stain = {"p": 1.0, "factor": 0.2, "offset": 0.05}
+    view, _ = make_views(stain=stain)(images, seeded())
+    assert (view - images).abs().amax((1, 2, 3)).min() > 0.01
+    view, _ = make_views(stain=stain, channels=1)(images[:, :1], seeded())
+    torch.testing.assert_close(view, images[:, :1], atol=1e-5, rtol=0)
 
 
 def test_color_follows_the_written_out_formulas(images):
@@ -231,6 +307,11 @@ def test_stored_integers_reach_the_unit_interval():
         ({"channels": 4}, "channels"),
         ({"aspect": 0.5}, "aspect"),
         ({"grayscale": 1.5}, "grayscale"),
+        ({"flip": {"horizontal": 0, "vertical": 2}}, "flip"),
+        ({"elastic": {"strength": 0.01, "grid": 1}}, "grid"),
+        ({"elastic": {"strength": 0.1, "grid": 3}}, "fold"),
+        ({"stain": {"p": 2, "factor": 0, "offset": 0}}, "stain.p"),
+        ({"window": {"p": 1, "level": 0, "width": [0.0, 1.0]}}, "window.width"),
         ({"blur": {"p": 0.5, "sigma": [0.0, 1.0]}}, "sigma"),
     ],
 )
