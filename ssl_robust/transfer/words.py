@@ -89,6 +89,8 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         values = [f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in mine]
         cells.append([name, f"{mine[0]['n_train_scans']:,.0f}", *values])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(text.rjust(width) if column == 1 else text.ljust(width)
-                      for column, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-            for row in cells]  # fmt: skip
+    return ["  ".join(map(_fitted, row, widths, range(len(row)))).rstrip() for row in cells]
+
+
+def _fitted(text: str, width: int, column: int) -> str:
+    return text.rjust(width) if column == 1 else text.ljust(width)
