@@ -111,7 +111,7 @@ def dot_plot(lines: Sequence[str], dots: Sequence[Dots], *, title: str, referenc
         reference: name and position of a dashed vertical line, e.g. chance.
     """
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.8, 0.9 + 0.72 * len(lines)), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(4.2, 0.9 + 0.7 * len(lines)), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         axes.axvline(reference[1], color=_INK, linewidth=1, linestyle=(0, (4, 3)), label=reference[0])
         for place, each in enumerate(dots):

@@ -9,7 +9,7 @@ def draw_few(labels: np.ndarray, groups: np.ndarray, share: float, *, seed: int,
     """Rows of about `share` of every class, drawn by whole patients.
 
     A labelled patient brings all of their scans: a few scans of every patient would show most patients to a
-    classifier that is said to know few. Patients come in random order and are taken where at least half of their scans
+    classifier that is said to know few. Patients come in random order and are taken where more than half of their scans
     are wanted. A class that is still without a scan then gets the first patient who has it, so that the rows may be
     more than were asked for.
 
@@ -37,7 +37,7 @@ def draw_few(labels: np.ndarray, groups: np.ndarray, share: float, *, seed: int,
             rows = members[patient]
             brings = np.bincount(labels[rows], minlength=len(n))
             wanted = np.minimum(brings, np.maximum(lacking, 0)).sum()
-            if brings[missing].any() if only_missing else 2 * wanted >= len(rows):
+            if brings[missing].any() if only_missing else 2 * wanted > len(rows):
                 taken.append(rows)
                 lacking -= brings
                 missing &= brings == 0

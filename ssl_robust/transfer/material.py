@@ -13,7 +13,7 @@ from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import UserError
 from ssl_robust.transfer.baselines import histogram, random_twin
-from ssl_robust.transfer.protocols import Problem
+from ssl_robust.transfer.protocols import Problem, group_codes
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -116,8 +116,9 @@ def make_problem(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> tup
         raise UserError(f"the class {manifest.classes[unseen[0]]!r} has test samples and no training sample; "
                         "add some, or leave it out of the data")  # fmt: skip
     corruption = noise_labels(manifest, noise, seed)
+    groups = group_codes(manifest.table["patient_id"], manifest.table["sample_id"])
     try:
-        problem = Problem(train, test, corruption.labels, truth, manifest.groups(), len(manifest.classes))
+        problem = Problem(train, test, corruption.labels, truth, groups, len(manifest.classes))
     except ValueError:
         raise UserError(
             "some patients have samples in train and in test, so that the test would flatter; give each patient one "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ssl_robust.probes import knn_predict, logistic_probe
 from ssl_robust.transfer.draws import draw_few, scarce
@@ -66,6 +67,18 @@ class Protocol:
             "n_patients": [len(np.unique(problem.groups[rows])) for rows in self.fitted_to],
             "scarce": self.scarce,
         }
+
+
+def group_codes(patients: Any, ids: Any) -> np.ndarray:
+    """(N,) group codes by the names of the patients, so that no draw depends on the order of the samples.
+
+    Args:
+        patients: (N,) names of any kind; a sample of an unknown patient is a group of its own.
+        ids: (N,) names of the samples.
+    """
+    given = pd.Series(np.asarray(patients, dtype=object))
+    names = ("patient " + given.astype(str)).where(given.notna(), [f"sample {each}" for each in ids])
+    return np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
 
 
 def make_protocols(problem: Problem, *, few_labels: Sequence[float], few_draws: int, seed: int) -> list[Protocol]:

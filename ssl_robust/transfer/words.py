@@ -89,8 +89,8 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         values = [f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in mine]
         cells.append([name, f"{mine[0]['n_train_scans']:,.0f}", *values])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(map(_fitted, row, widths, range(len(row)))).rstrip() for row in cells]
-
-
-def _fitted(text: str, width: int, column: int) -> str:
-    return text.rjust(width) if column == 1 else text.ljust(width)
+    found = []
+    for name, scans, *values in cells:
+        padded = [text.ljust(width) for text, width in zip(values, widths[2:], strict=True)]
+        found.append("  ".join([name.ljust(widths[0]), scans.rjust(widths[1]), *padded]).rstrip())
+    return found
