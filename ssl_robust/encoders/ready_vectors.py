@@ -39,7 +39,7 @@ def read_vectors(data: DictConfig, *, unknown_split: str | None) -> tuple[np.nda
     where, samples = str(data.labels or data.path), emb.samples
     if unknown_split is not None:
         samples = samples.assign(split=samples["split"].fillna(unknown_split))
-    elif samples["split"].isna().all():
+    elif samples["split"].isna().to_numpy().all():
         raise UserError(f"{where} names no split; add a column with train and test, or name it: data.columns.split=…")
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), _digest(emb.vectors))
     columns = {str(name): column for name, column in samples.items()}

@@ -81,6 +81,11 @@ def group_codes(patients: Any, ids: Any) -> np.ndarray:
     return np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
 
 
+def few_name(share: float) -> str:
+    """0.01 -> "few 1%"."""
+    return f"few {100 * share:g}%"
+
+
 def make_protocols(problem: Problem, *, few_labels: Sequence[float], few_draws: int, seed: int) -> list[Protocol]:
     """kNN and logistic regression on all training labels, then logistic regression on each share of few.
 
@@ -95,7 +100,7 @@ def make_protocols(problem: Problem, *, few_labels: Sequence[float], few_draws: 
     labels, groups = problem.given[problem.train], problem.groups[problem.train]
     for share in few_labels:
         draws = [problem.train[draw_few(labels, groups, share, seed=seed, draw=draw)] for draw in range(few_draws)]
-        made.append(Protocol(f"few {100 * share:g}%", draws, share, scarce(labels, share)))
+        made.append(Protocol(few_name(share), draws, share, scarce(labels, share)))
     return made
 
 

@@ -69,7 +69,7 @@ def scarcities(protocols: Sequence[Protocol], classes: Sequence[str]) -> list[st
     found = []
     for protocol in protocols:
         if len(protocol.scarce):
-            named = ", ".join(classes[code] for code in protocol.scarce[:3])
+            named = ", ".join([str(classes[int(code)]) for code in protocol.scarce[:3]])
             more = ", …" if len(protocol.scarce) > 3 else ""
             found.append(f"{100 * protocol.share:g} % of the labels are less than one scan of {len(protocol.scarce)} "
                          f"of {len(classes)} classes ({named}{more}); each got at least one")  # fmt: skip
