@@ -104,8 +104,8 @@ def make_probe(path, *, baselines=True, low=0.01):
     write_json(
         path / "probe.json",
         {
-            "checkpoint": EVIL, "architecture": EVIL if baselines else None, "cautions": ["few patients"], "noise": None,
-            "conclusions": ["The encoder is better than a random encoder by 0.1: x."] if baselines else [],
+            "checkpoint": EVIL, "architecture": EVIL if baselines else None, "cautions": ["few"], "noise": None,
+            "conclusions": ["The encoder is better than a random encoder by 0.1: x."] * baselines,
             "scarcities": [EVIL], "n_test_pretrained_on": 3, "n_train": 1234, "n_test": 20, "n_train_patients": 50,
             "n_test_patients": 10, "unit": "patients", "classes": [{"name": EVIL, "n_train": 5, "n_test": 6}] * 2,
             "effective_rank": dict.fromkeys(names, 5.5), "dimensions": dict.fromkeys(names, 512), "seconds": 1.5,
