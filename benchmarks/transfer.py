@@ -37,6 +37,7 @@ from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import choices, compose, defaults
 from ssl_robust.training.processor import prepare_processor
+from ssl_robust.transfer.baselines import histogram
 
 K = 20
 LOOKS = 6  # of the monitor in a run with a budget, each of which keeps its encoder
@@ -46,13 +47,6 @@ def only(stage: str, overrides: list[str]) -> list[str]:
     """The overrides that another stage takes too: the data, the encoder, where to run."""
     keep = ("data", "encoder", "seed") if stage == "embed" else ("data", "encoder", "seed", "views")
     return [each for each in overrides if each.split("=")[0].split(".")[0] in keep]
-
-
-def histogram(pixels: np.ndarray) -> np.ndarray:
-    top = np.iinfo(pixels.dtype).max
-    bins = np.minimum(pixels.astype(np.float32) / top * 64, 63).astype(np.int64)
-    rows = [[np.bincount(scan[..., c].ravel(), minlength=64) for c in range(scan.shape[-1])] for scan in bins]
-    return np.asarray(rows, np.float32).reshape(len(pixels), -1) / pixels[0].size
 
 
 def score(vectors: np.ndarray, manifest, split: str, seed: int) -> dict[str, float]:

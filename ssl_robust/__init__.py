@@ -4,6 +4,7 @@
 
     emb = sr.embed("runs/ssl", "scans.csv")
     table = sr.audit(emb)  # or sr.audit(vectors, labels, groups=patient_ids)
+    scores = sr.probe(emb)  # or sr.probe(vectors, labels, splits=splits, groups=patient_ids)
     noisy = sr.corrupt(labels, kind="symmetric", rate=0.4, seed=0)
 
 Names are loaded on first use, so that the import itself costs nothing.
@@ -14,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssl_robust.api import audit, corrupt, embed, load_encoder
+    from ssl_robust.api import audit, corrupt, embed, load_encoder, probe
     from ssl_robust.run import UserError
 
-__all__ = ["UserError", "__version__", "audit", "corrupt", "embed", "load_encoder"]
+__all__ = ["UserError", "__version__", "audit", "corrupt", "embed", "load_encoder", "probe"]
 __version__: str
 
 

@@ -1,12 +1,13 @@
 """The Python API: arrays and DataFrames in and out, without Hydra, run directories or torch tensors.
 
-`import ssl_robust as sr` reaches these functions as `sr.load_encoder`, `sr.embed`, `sr.audit` and `sr.corrupt`. Their
-defaults are those of the packaged configuration. Heavy libraries are imported by the function that needs them.
+`import ssl_robust as sr` reaches these functions as `sr.load_encoder`, `sr.embed`, `sr.audit`, `sr.probe` and
+`sr.corrupt`. Their defaults are those of the packaged configuration. Heavy libraries are imported by the function that
+needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,48 @@ def audit(
     if labels is None:
         raise ValueError("there are vectors and no labels; give audit(vectors, labels)")
     return audit_table(vectors, labels, groups=groups, ids=ids, **options)
+
+
+def probe(
+    vectors: np.ndarray | Embeddings | Mapping[str, np.ndarray],
+    labels: Sequence[Any] | np.ndarray | pd.Series | None = None,
+    *,
+    splits: Sequence[str] | np.ndarray | pd.Series | None = None,
+    groups: Any = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """How good are features? Classifiers fitted on train and measured on test, with intervals; needs no torch.
+
+    Args:
+        vectors: (N, D) floats of any encoder; or what `embed` returned, which brings labels, splits and groups along;
+            or several by name, of which the first is compared with each of the others on the same drawn patients.
+        labels: (N,) class names or codes; None, NaN and -1 mean unlabelled, left out.
+        splits: (N,) train and test; whatever else is there is left out.
+        groups: (N,) patients, none of them in both splits; they are drawn as a whole for the intervals.
+        options: `few_labels`, shares of the training labels; `few_draws` of each; `k` and `temperature` of the
+            neighbours' vote; `n_resamples` and `level` of the intervals; `seed`. Their defaults are those of
+            configs/probe.yaml.
+
+    Returns:
+        A row per features, protocol (knn, logistic, few 1%, …) and measure, with `value`, `low`, `high`; `minus` names
+        the features that were subtracted and is missing elsewhere.
+
+    Raises:
+        ValueError: no labels or splits, lengths differ (the message states both), vectors hold NaN, a split has no
+            label, or a group is in train and in test.
+    """
+    from ssl_robust.transfer.table import probe_table
+
+    if isinstance(vectors, Embeddings):
+        known = vectors.samples
+        labels = known.get("label") if labels is None else labels
+        splits = known.get("split") if splits is None else splits
+        groups = known.get("patient_id") if groups is None else groups
+        vectors = vectors.vectors
+    features = vectors if isinstance(vectors, Mapping) else {"encoder": vectors}
+    if labels is None or splits is None:
+        raise ValueError("a probe needs labels and splits; give probe(vectors, labels, splits=splits)")
+    return probe_table(features, labels, splits=splits, groups=groups, **options)
 
 
 def corrupt(

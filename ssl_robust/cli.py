@@ -53,6 +53,11 @@ STAGES = {
         "the suspect labels, where there are labels\n"
         "  ssl-robust audit data=embeddings data.path={out} out={out}-audit",
     ),
+    "probe": Stage(
+        "ssl_robust.transfer.stage:probe",
+        "how good are the features, beside a random encoder and a histogram",
+        "the same command with another checkpoint= and another out=; compare the probe.csv",
+    ),
     "finetune": Stage(
         "ssl_robust.finetune.stage:finetune",
         "train a classifier on (noisy) labels and measure what the noise did",

@@ -142,7 +142,7 @@ def detection(
         counts = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)[codes]
         draws[i] = _measures(wrong, counts, starts, list(cuts.values()))
     estimates = _measures(wrong, np.ones(len(scores), dtype=np.int64), starts, list(cuts.values()))
-    auroc, precision, *at = (_percentiles(*each, level) for each in zip(estimates, draws.T, strict=True))
+    auroc, precision, *at = (percentile_interval(*each, level) for each in zip(estimates, draws.T, strict=True))
     return {"auroc": auroc, "average_precision": precision, "precision_at": dict(zip(cuts, at, strict=True))}
 
 
@@ -210,7 +210,7 @@ def bootstrap_interval(
     for i in range(n_resamples):
         rows = np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
         draws[i] = statistic(*(array[rows] for array in arrays))
-    return _percentiles(float(statistic(*arrays)), draws, level)
+    return percentile_interval(float(statistic(*arrays)), draws, level)
 
 
 def _check_bootstrap(lengths: list[int], n_resamples: int, level: float) -> None:
@@ -224,7 +224,14 @@ def _group_codes(groups: np.ndarray | None, n: int) -> np.ndarray:
     return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
-def _percentiles(estimate: float, draws: np.ndarray, level: float) -> Interval:
+def percentile_interval(estimate: float, draws: np.ndarray, level: float) -> Interval:
+    """A statistic and what it was in each draw of a bootstrap -> its interval; NaN bounds where every draw was NaN.
+
+    Args:
+        estimate: the statistic of all samples.
+        draws: (R,) the statistic of each draw; NaN drops out.
+        level: coverage in (0, 1).
+    """
     draws = draws[~np.isnan(draws)]
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)

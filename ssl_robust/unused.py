@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 _ENCODER = ("encoder", "encoder_args")
 _OF_CELLS = ("exact_seconds", "products_per_second", "recall", "ivf")
+_OTHER_SPLITS = {  # what stages that do not read data.split do instead
+    "embed": "takes every scan",
+    "audit": "takes every scan",
+    "finetune": "trains on train and measures on test",
+    "probe": "fits on train and measures on test",
+}
 _OF_VIEWS = ("views", "crop", "encoder_lr_scale")
 
 
@@ -40,9 +46,9 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
                 f"checkpoint={config.checkpoint} says what its encoder is; take {name}= away"
             )
     notes = []
-    if stage in ("embed", "finetune", "audit") and config.data.get("split", "train") != "train":
-        what = "trains on train and measures on test" if stage == "finetune" else "takes every scan"
-        notes.append(f"data.split={config.data.split} is read by pretrain and views only, {stage} {what}")
+    if stage in _OTHER_SPLITS and config.data.get("split", "train") != "train":
+        what = f"is read by pretrain and views only, {stage} {_OTHER_SPLITS[stage]}"
+        notes.append(f"data.split={config.data.split} {what}")
     if config.get("freeze"):
         notes += [f"{name}= changes nothing with freeze=true" for name in _OF_VIEWS if name in changed]
     if "neighbors" in config and config.neighbors.index == "exact":

@@ -26,6 +26,7 @@ def said(stage, *overrides):
         ("audit", [*DATA, "checkpoint=none", "neighbors.recall=0.5"], []),
         ("embed", [*DATA, "checkpoint=none", "data.split=all"], ["embed takes every scan"]),
         ("finetune", [*DATA, "checkpoint=none", "data.split=all"], ["finetune trains on train"]),
+        ("probe", [*DATA, "checkpoint=none", "data.split=all"], ["probe fits on train"]),
         ("finetune", [*FREEZE], []),
         ("finetune", [*FREEZE, "views=xray"], ["views= changes nothing"]),
         ("finetune", [*FREEZE, "views.rotation=3", "crop.size=0.5", "encoder_lr_scale=0.1"],

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssl_robust.data.found import say_found
-from ssl_robust.data.labels import without_spelled
-from ssl_robust.data.manifest import Manifest, build_manifest
-from ssl_robust.data.sources import ArraySource
-from ssl_robust.encoders.embedding_files import read_embeddings
+from ssl_robust.data.manifest import Manifest
+from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
 from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-_CHUNK = 65_536  # rows hashed together
 
 
 @dataclass(frozen=True)
@@ -49,10 +43,13 @@ def read_material(config: DictConfig) -> Material:
     Raises:
         UserError: the data cannot be read, or checkpoint and data do not fit each other.
     """
-    if str(config.data._target_).endswith(".read_embeddings"):
+    if are_vectors(config.data):
         if config.checkpoint is not None:
             raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
-        return _of_vectors(config)
+        # Samples of no known split count as training samples, so that noise reaches them.
+        vectors, manifest = read_vectors(config.data, unknown_split="train")
+        check_labels(manifest)
+        return Material(vectors, manifest, None)
     if config.checkpoint is None:
         raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
     from ssl_robust.encoders.embeddings import embed
@@ -82,27 +79,3 @@ def check_labels(manifest: Manifest) -> None:
             f"all {(codes >= 0).sum()} labels are of one class ({manifest.classes[known[0]]}); "
             "an audit compares classes, give samples of at least two"
         )
-
-
-def _of_vectors(config: DictConfig) -> Material:
-    emb = read_embeddings(config.data.path, config.data.labels, columns=config.data.columns)
-    # Samples of no known split count as training samples, so that noise reaches them.
-    samples = emb.samples.assign(split=emb.samples["split"].fillna("train"))
-    content = _digest(emb.vectors)
-    source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), content)
-    where = str(config.data.labels or config.data.path)
-    columns = {str(name): column for name, column in samples.items()}
-    if config.data.labels is not None:  # the table of an embed run has been through this
-        columns = without_spelled(columns, None, where)
-    manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
-    say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=False)
-    check_labels(manifest)
-    return Material(emb.vectors, manifest, None)
-
-
-def _digest(vectors: np.ndarray) -> str:
-    """A hash of all numbers, which are read block by block."""
-    found = hashlib.blake2b(digest_size=16)
-    for start in range(0, len(vectors), _CHUNK):
-        found.update(np.ascontiguousarray(vectors[start : start + _CHUNK]).data)
-    return found.hexdigest()

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
-from ssl_robust.audit.given import check, encode, patient_codes
 from ssl_robust.audit.scores.knn import knn_score, suggest, vote_shares
+from ssl_robust.data.given import encode, patient_codes
 from ssl_robust.settings import defaults
 
 COLUMNS = ("sample_id", "label", "suggested_label", "score", "rank", "neighbors")
+_FEWEST = 3
 
 
 def audit_table(
@@ -97,7 +98,7 @@ def ranked(
     names = np.asarray(range(len(vectors)) if ids is None else ids, dtype=object)
     rows = np.flatnonzero(codes >= 0)
     patients = patient_codes(groups, len(vectors))[rows]
-    check(codes[rows], patients, n=len(vectors))
+    _check(codes[rows], patients, n=len(vectors))
     graph = _nearest(vectors, rows, patients, seed=seed, settings=settings, out=out)
     given = codes[rows]
     shares = vote_shares(graph.neighbors, given, patients, n_classes=len(classes), temperature=settings["temperature"])
@@ -163,3 +164,24 @@ def _ranks(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[np.lexsort((by_name, -scores))] = np.arange(1, len(scores) + 1)
     return ranks
+
+
+def _check(codes: np.ndarray, patients: np.ndarray, *, n: int) -> None:
+    """An audit compares labels of several classes and patients.
+
+    Args:
+        codes: of the samples that have a label.
+        patients: their group codes.
+        n: samples with and without a label.
+
+    Raises:
+        ValueError: there are too few labels, classes or patients.
+    """
+    if len(codes) == 0:
+        raise ValueError(f"none of the {n} samples has a label, so there is nothing to audit")
+    if len(np.unique(codes)) < 2:
+        raise ValueError(f"all {len(codes)} labels are of one class; an audit needs at least two classes")
+    if len(codes) < _FEWEST:
+        raise ValueError(f"only {len(codes)} samples have a label; an audit needs at least {_FEWEST}")
+    if len(np.unique(patients)) < 2:
+        raise ValueError("all labelled samples are of one patient; nobody else is there to vote")

@@ -206,7 +206,9 @@ def _reader(target: str | None) -> Callable[..., Manifest]:
     if not module.startswith("ssl_robust."):
         raise UserError(f"data._target_={target} is not a reader of ssl_robust; choose one with data=<name>")
     if not module.startswith("ssl_robust.data."):
-        raise UserError("data=embeddings holds vectors and no scans; only `audit` takes it, give the scans here")
+        raise UserError(
+            "data=embeddings holds vectors and no scans; only `audit` and `probe` take it, give the scans here"
+        )
     return getattr(importlib.import_module(module), name)
 
 

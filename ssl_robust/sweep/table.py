@@ -45,12 +45,20 @@ def _audit(out: Path) -> dict[str, Any]:
     return {"n_flagged": found["n_flagged"], "average_precision": precision}
 
 
+def _probe(out: Path) -> dict[str, Any]:
+    wanted = {"features": "encoder", "minus": None, "measure": "balanced_accuracy"}
+    rows = [each for each in read_json(out / "probe.json")["rows"] if wanted.items() <= each.items()]
+    values = {each["protocol"]: each["value"] for each in rows}
+    return {f"{name}_balanced_accuracy": values[name] for name in ("logistic", "knn")}
+
+
 def _embed(out: Path) -> dict[str, Any]:
     return {"n_scans": read_json(out / "run.json")["n_scans"]}
 
 
 _HEADLINES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "pretrain": _pretrain, "finetune": _finetune, "audit": _audit, "embed": _embed,
+    "pretrain": _pretrain, "finetune": _finetune, "probe": _probe, "audit": _audit,
+    "embed": _embed,
 }  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_load_from_a_config_node_or_a_dict(tmp_path):
     ("change", "message"),
     [
         ({"_target_": "os.system"}, "not a reader of ssl_robust"),
-        ({"_target_": "ssl_robust.encoders.embeddings.read_embeddings"}, "only `audit` takes it"),
+        ({"_target_": "ssl_robust.encoders.embeddings.read_embeddings"}, "only `audit` and `probe` take it"),
         ({"path": "???"}, "data.path is missing"),
         ({"pth": "x"}, "data has no option pth, did you mean data.path"),
         ({"path": "nowhere.npz"}, "data.path=nowhere.npz does not exist"),

@@ -91,7 +91,42 @@ def make_demo(path):
     return path
 
 
-MAKERS = {"audit": make_audit, "pretrain": make_pretrain, "finetune": make_finetune, "demo": make_demo}
+def make_probe(path, *, baselines=True, low=0.01):
+    with Run(path, stage="probe", config={"seed": 0, "knn": {"k": 20, "temperature": 0.07}}, overwrite=path.exists()):
+        pass
+    names = ["encoder", "random", "histogram"] if baselines else ["encoder"]
+    pairs = [(name, None) for name in names] + [("encoder", name) for name in names[1:]]
+    measures = ["balanced_accuracy", "auroc", "macro_f1", "worst_class_recall"]
+    rows = [{"features": name, "minus": minus, "protocol": protocol, "measure": measure,
+             "value": 0.1 if minus else 0.7, "low": low, "high": None if low is None else 0.8}
+            for name, minus in pairs for protocol in ("knn", "logistic", "few 1%") for measure in measures]  # fmt: skip
+    facts = {"n_patients": [9], "scarce": []}
+    write_json(
+        path / "probe.json",
+        {
+            "checkpoint": EVIL, "architecture": EVIL if baselines else None, "cautions": ["few"], "noise": None,
+            "conclusions": ["The encoder is better than a random encoder by 0.1: x."] * baselines,
+            "scarcities": [EVIL], "n_test_pretrained_on": 3, "n_train": 1234, "n_test": 20, "n_train_patients": 50,
+            "n_test_patients": 10, "unit": "patients", "classes": [{"name": EVIL, "n_train": 5, "n_test": 6}] * 2,
+            "effective_rank": dict.fromkeys(names, 5.5), "dimensions": dict.fromkeys(names, 512), "seconds": 1.5,
+            "interval": {"n_resamples": 1000, "level": 0.95, "of": "the patients in test"},
+            "protocols": [{"name": "knn", "share": 1.0, "n_scans": [9], **facts},
+                          {"name": "logistic", "share": 1.0, "n_scans": [9], **facts},
+                          {"name": "few 1%", "share": 0.01, "n_scans": [5, 6], **facts}],
+            "draws": [{"features": name, "protocol": "few 1%", "balanced_accuracy": [0.4, 0.5]} for name in names],
+            "rows": rows,
+        },
+    )  # fmt: skip
+    return path
+
+
+MAKERS = {
+    "probe": make_probe,
+    "audit": make_audit,
+    "pretrain": make_pretrain,
+    "finetune": make_finetune,
+    "demo": make_demo,
+}
 
 
 class Checker(HTMLParser):
@@ -186,6 +221,26 @@ def test_a_collapsed_encoder_is_called_that(tmp_path):
     text = (run / "metrics.csv").read_text().replace(",0,", ",1,")
     (run / "metrics.csv").write_text(text)
     assert "features have collapsed" in render(run).read_text(encoding="utf-8")
+
+
+def test_the_probe_page_says_what_was_found_and_how_far_to_trust_it(tmp_path):
+    text = re.sub(r"\s+", " ", render(make_probe(tmp_path / "p")).read_text(encoding="utf-8"))
+    assert "<h1>The encoder is better than a random encoder by 0.1</h1>" in text
+    assert "1,234 training scans and measured on 20 test scans of 10 patients" in text
+    assert "pretrained (without labels) on 3 of the 20 test scans" in text
+    assert text.count('class="plot"') == 1
+    assert "5 – 6" in text
+    assert "0.400 – 0.500" in text
+
+
+def test_the_probe_page_of_ready_vectors_and_of_one_patient(tmp_path):
+    text = render(make_probe(tmp_path / "p", baselines=False)).read_text(encoding="utf-8")
+    assert "Balanced accuracy 0.700 with a logistic probe" in text
+    assert "How much better" not in text
+    assert "histogram" not in text
+    text = render(make_probe(tmp_path / "p", low=None)).read_text(encoding="utf-8")
+    assert "no interval" in text
+    assert "nan" not in text
 
 
 def test_clean_labels_show_nothing_of_noise(tmp_path):

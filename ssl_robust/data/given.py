@@ -1,4 +1,4 @@
-"""Labels and patients as users give them -> codes, and whether an audit of them is possible."""
+"""Labels and patients as users of the Python API give them -> codes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-_FEWEST = 3
 
 
 def encode(labels: Any) -> tuple[np.ndarray, pd.Index]:
@@ -38,24 +36,3 @@ def patient_codes(groups: Any, n: int) -> np.ndarray:
         return np.arange(n)
     codes, known = pd.factorize(np.asarray(groups, dtype=object))
     return np.where(codes < 0, len(known) + np.arange(n), codes)
-
-
-def check(codes: np.ndarray, patients: np.ndarray, *, n: int) -> None:
-    """An audit compares labels of several classes and patients.
-
-    Args:
-        codes: of the samples that have a label.
-        patients: their group codes.
-        n: samples with and without a label.
-
-    Raises:
-        ValueError: there are too few labels, classes or patients.
-    """
-    if len(codes) == 0:
-        raise ValueError(f"none of the {n} samples has a label, so there is nothing to audit")
-    if len(np.unique(codes)) < 2:
-        raise ValueError(f"all {len(codes)} labels are of one class; an audit needs at least two classes")
-    if len(codes) < _FEWEST:
-        raise ValueError(f"only {len(codes)} samples have a label; an audit needs at least {_FEWEST}")
-    if len(np.unique(patients)) < 2:
-        raise ValueError("all labelled samples are of one patient; nobody else is there to vote")

@@ -1,0 +1,58 @@
+"""`data=embeddings` of a configuration -> vectors and the manifest of their samples, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ssl_robust.data.found import say_found
+from ssl_robust.data.labels import without_spelled
+from ssl_robust.data.manifest import Manifest, build_manifest
+from ssl_robust.data.sources import ArraySource
+from ssl_robust.encoders.embedding_files import read_embeddings
+from ssl_robust.run import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_CHUNK = 65_536  # rows hashed together
+
+
+def are_vectors(data: DictConfig) -> bool:
+    """Whether `data` is ready vectors rather than scans."""
+    return str(data._target_).endswith(".read_embeddings")
+
+
+def read_vectors(data: DictConfig, *, unknown_split: str | None) -> tuple[np.ndarray, Manifest]:
+    """(N, D) float32 vectors and their samples; a line on the screen says what was found.
+
+    Args:
+        data: the `data` node of a configuration, of which `are_vectors` is true.
+        unknown_split: the split of samples that have none; None: such a sample is a mistake.
+
+    Raises:
+        UserError: a file cannot be read, its table does not fit, or a split is missing.
+    """
+    emb = read_embeddings(data.path, data.labels, columns=data.columns)
+    where, samples = str(data.labels or data.path), emb.samples
+    if unknown_split is not None:
+        samples = samples.assign(split=samples["split"].fillna(unknown_split))
+    elif samples["split"].isna().to_numpy().all():
+        raise UserError(f"{where} names no split; add a column with train and test, or name it: data.columns.split=…")
+    source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), _digest(emb.vectors))
+    columns = {str(name): column for name, column in samples.items()}
+    if data.labels is not None:  # the table of an embed run has been through this
+        columns = without_spelled(columns, None, where)
+    manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
+    say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=unknown_split is None)
+    return emb.vectors, manifest
+
+
+def _digest(vectors: np.ndarray) -> str:
+    """A hash of all numbers, which are read block by block."""
+    found = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(vectors), _CHUNK):
+        found.update(np.ascontiguousarray(vectors[start : start + _CHUNK]).data)
+    return found.hexdigest()
