@@ -99,10 +99,21 @@ class Encoder(nn.Module):
             (N, C', H', W') float32; a transformer's patch tokens are laid out as a grid, class and register tokens
             left out.
         """
+        aspect = 1.0 if self._fixed_size else images.shape[-2] / images.shape[-1]
+        return self._as_grid(self.unpooled(images), aspect)
+
+    def unpooled(self, images: Tensor) -> Tensor:
+        """Features before pooling, as timm lays them out.
+
+        Args:
+            images: (N, C, H, W) float in [0, 1], or uint8/uint16 as stored.
+
+        Returns:
+            float32; a transformer's tokens (N, L, D), class and register tokens first, or a network's grid.
+        """
         inputs = self._normalize(images)
         with self._precision(inputs):
-            features = self.timm.forward_features(inputs)  # type: ignore[operator]
-        return self._as_grid(features.float(), inputs.shape[-2] / inputs.shape[-1])
+            return self.timm.forward_features(inputs).float()  # type: ignore[operator]
 
     def _normalize(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.in_chans:
