@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -53,5 +54,7 @@ class LeJEPA(Method):
         features = torch.cat(encode_together(self.encoder, views))
         projections = self.projector(features).unflatten(0, (len(views), -1))  # (V, B, D)
         invariance = lejepa_invariance_loss(all_proj=projections, global_proj=projections[: self.crops[0].n])
-        weight = self.sigreg_weight
-        return {"loss": weight * self.sigreg(projections) + (1 - weight) * invariance}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*all_reduce.*")  # lightly uses torch's older form of it
+            distance = self.sigreg(projections)
+        return {"loss": self.sigreg_weight * distance + (1 - self.sigreg_weight) * invariance}

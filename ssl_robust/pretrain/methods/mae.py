@@ -105,7 +105,7 @@ def _transformer(encoder: Encoder) -> VisionTransformer:
         return encoder.timm
     raise UserError(
         f"method=mae hides patches from a plain vision transformer, which encoder={encoder.name} is not; take e.g. "
-        "encoder=vit_tiny_patch16_224, with +encoder_args.patch_size=8 for scans of 64 px"
+        "encoder=vit_tiny_patch16_224, with encoder_args.patch_size=8 for scans of 64 px"
     )
 
 
@@ -114,5 +114,5 @@ def _check_sizes(crops: Sequence[Crop], patch_size: int, input_size: int) -> Non
         raise ValueError("mae takes one whole view, method.crops=[{n:1,size:1.0}]")
     if input_size % patch_size:
         raise ValueError(
-            f"patches of {patch_size} px do not tile scans of {input_size} px; mend +encoder_args.patch_size="
+            f"patches of {patch_size} px do not tile scans of {input_size} px; mend encoder_args.patch_size="
         )
