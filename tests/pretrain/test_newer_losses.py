@@ -1,4 +1,4 @@
-"""Losses of mae, mocov3, lejepa and mmcr against the papers' formulas, and what keeps each of them honest."""
+"""Losses of mae, mocov3, lejepa, mmcr and densecl against the papers' formulas, and what keeps each of them honest."""
 
 import numpy as np
 import pytest
@@ -221,3 +221,43 @@ def test_mae_refuses_what_has_no_patches_to_hide(architecture):
 def test_mae_refuses_sizes_that_do_not_fit(values, encoder_args, message):
     with pytest.raises(ValueError, match=message):
         around_transformer("mae", encoder_args=encoder_args, **values)
+
+
+def test_densecl_is_infonce_of_whole_views_and_of_matched_places():
+    sizes = {"queue_size": 20, "hidden_dim": 16, "output_dim": 8}
+    method = around_transformer("densecl", temperature=0.3, dense_weight=0.4, **sizes)
+    views = [torch.rand(B, 3, SIDE, SIDE) for _ in range(2)]
+    queue, dense_queue = (each.bank.double().numpy().copy() for each in (method.queue, method.dense_queue))
+    with torch.no_grad():
+        features = [method.encoder.feature_map(view).flatten(2).transpose(1, 2) for view in views]
+        wholes = [unit(method.head(method.encoder(view)).double().numpy()) for view in views]
+        raw = [method.dense_head(each).double().numpy() for each in features]
+    places, features = [unit(each) for each in raw], [unit(each.double().numpy()) for each in features]
+    whole, dense = [], []
+    for query, key in ((0, 1), (1, 0)):  # the key encoder is still a copy
+        for i in range(B):
+            q = wholes[query][i]
+            whole.append(-log_softmax(np.concatenate([[q @ wholes[key][i]], queue @ q]) / 0.3)[0])
+            for place, looks in zip(places[query][i], features[query][i], strict=True):
+                like = places[key][i][np.argmax(features[key][i] @ looks)]
+                dense.append(-log_softmax(np.concatenate([[place @ like], dense_queue @ place]) / 0.3)[0])
+    assert loss_of(method, views) == pytest.approx(0.6 * np.mean(whole) + 0.4 * np.mean(dense), rel=1e-4)
+    expected = unit(np.concatenate([raw[1], raw[0]]).mean(axis=1))
+    assert np.allclose(method.dense_queue.bank[: 2 * B], expected, atol=1e-5)
+    assert np.allclose(method.queue.bank[: 2 * B], np.concatenate([wholes[1], wholes[0]]), atol=1e-5)
+
+
+def test_densecl_refuses_a_map_of_few_places():
+    with pytest.raises(UserError, match="encoder=resnet10t makes 1 x 1 of a view of 32 px; take encoder_args.output_"):
+        around_transformer("densecl", architecture="resnet10t", encoder_args={})
+    around_transformer("densecl", architecture="resnet10t", encoder_args={"output_stride": 8})
+
+
+@pytest.mark.parametrize("architecture", ["resnet10t", "test_vit", "test_convnext"])
+def test_one_pass_gives_the_pooled_features_and_the_map(architecture):
+    method = around_transformer("lejepa", architecture=architecture, encoder_args={}).eval()
+    images = torch.rand(B, 3, SIDE, SIDE)
+    with torch.no_grad():
+        pooled, grid = method.encoder.pooled_and_map(images)
+        torch.testing.assert_close(pooled, method.encoder(images))
+        torch.testing.assert_close(grid, method.encoder.feature_map(images))
