@@ -176,6 +176,20 @@ def test_mae_encodes_all_patches_as_timm_does(arguments):
     torch.testing.assert_close(tokens, expected)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"reg_tokens": 2, "no_embed_class": True}, {"class_token": False}])
+def test_mae_tells_the_encoder_from_the_start_where_a_patch_is(arguments):
+    arguments = {"global_pool": "avg", **arguments} if "class_token" in arguments else arguments
+    embedding = around_transformer("mae", encoder_args={"patch_size": PATCH, **arguments}).encoder.timm.pos_embed[0]
+    places = embedding[-16:].detach().numpy()
+    assert np.allclose(np.linalg.norm(places, axis=1), np.sqrt(embedding.shape[1] / 2))  # sin² + cos² = 1
+    similarity = unit(places) @ unit(places).T
+    assert np.sort(similarity - np.eye(16)).max() < 0.99
+    assert similarity[0, 1] > similarity[0, 3], "neighbours are alike"
+    assert similarity[0, 4] > similarity[0, 12]
+    assert np.allclose(similarity[1, 0], similarity[1, 2]), "left and right, as far"
+    assert not embedding[:-16].detach().any()
+
+
 def test_mae_does_not_show_masked_pixels_to_the_encoder():
     method = around_transformer("mae").eval()
     visible = torch.tensor([[3, 7]])

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from lightly.models.modules.masked_vision_transformer_decoder_timm import MaskedVisionTransformerDecoderTIMM
-from lightly.models.utils import get_at_index, normalize_mean_var, patchify, set_at_index
+from lightly.models.modules.masked_vision_transformer_timm import init_weights
+from lightly.models.utils import get_2d_sincos_pos_embed, get_at_index, normalize_mean_var, patchify, set_at_index
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,6 +57,7 @@ class MAE(Method):
             raise ValueError(
                 f"mask_ratio={mask_ratio} shows {self.n_visible} of {self.n_patches} patches; take e.g. 0.75"
             )
+        _initialize(transformer)
         self.embed = nn.Linear(transformer.embed_dim, decoder_dim)
         self.decoder = MaskedVisionTransformerDecoderTIMM(
             self.n_patches, decoder_dim, decoder_depth, decoder_heads, num_prefix_tokens=self.n_prefix
@@ -107,6 +109,17 @@ def _transformer(encoder: Encoder) -> VisionTransformer:
         f"method=mae hides patches from a plain vision transformer, which encoder={encoder.name} is not; take e.g. "
         "encoder=vit_tiny_patch16_224, with encoder_args.patch_size=8 for scans of 64 px"
     )
+
+
+@torch.no_grad()
+def _initialize(transformer: VisionTransformer) -> None:
+    """The weights of appendix A.1 to begin with: timm's own say next to nothing of where a patch is."""
+    transformer.apply(init_weights)
+    if transformer.pos_embed is not None:
+        n_prefix = 0 if transformer.no_embed_class else transformer.num_prefix_tokens
+        grid = transformer.patch_embed.grid_size[0]
+        places = get_2d_sincos_pos_embed(transformer.embed_dim, grid, num_prefix_tokens=n_prefix)
+        transformer.pos_embed.copy_(torch.from_numpy(places))
 
 
 def _check_sizes(crops: Sequence[Crop], patch_size: int, input_size: int) -> None:
