@@ -16,7 +16,7 @@ from ssl_robust.records import Crop, Progress
 
 
 class LeJEPA(Method):
-    """Invariance and SIGReg; Balestriero and LeCun 2025, arXiv 2511.08544, section 5.
+    """Invariance and SIGReg; Balestriero and LeCun 2025, arXiv 2511.08544.
 
     Neither negatives nor a teacher: projections that are standard normal in every direction cannot collapse. Whether
     they are, the test of Epps and Pulley tells, along directions that are drawn anew in every step.

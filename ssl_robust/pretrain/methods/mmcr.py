@@ -16,10 +16,11 @@ from ssl_robust.records import Crop, Progress
 
 
 class MMCR(Method):
-    """Nuclear norm of the centroids; Yerxa et al. 2023, arXiv 2303.03307, section 2, with lambda = 0 as there.
+    """Nuclear norm of the centroids; Yerxa et al. 2023, arXiv 2303.03307, section 2.
 
     A centroid is long where the views of a scan agree, and the norm is large where centroids differ between scans:
-    one number asks for both. lightly's loss leaves out the projection onto the sphere that bounds it.
+    one number asks for both, so the second term of the objective is left out (lambda = 0). lightly's loss knows neither
+    the sphere that bounds the norm nor the scans of other processes.
 
     Args:
         encoder: what is pretrained.

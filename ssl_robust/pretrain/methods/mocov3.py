@@ -22,7 +22,7 @@ class MoCoV3(Method):
     """Symmetric InfoNCE between predictions and keys; Chen, Xie and He 2021, arXiv 2104.02057, eq. 1, algorithm 1.
 
     The patch projection of a transformer stays as it was drawn: its gradients are where instability starts (section
-    4.1).
+    4.2).
 
     Args:
         encoder: what is pretrained; it gives the queries.
@@ -48,7 +48,7 @@ class MoCoV3(Method):
         patches = getattr(encoder.timm, "patch_embed", None)
         if isinstance(patches, PatchEmbed):
             patches.requires_grad_(False)
-        # Three and two layers, with batch normalisation after each (section 3).
+        # Three and two layers, with batch normalisation after each (implementation details, "MLP heads").
         self.projector = MoCoProjectionHead(encoder.dim, hidden_dim, output_dim, num_layers=3, batch_norm=True)
         self.predictor = MoCoProjectionHead(output_dim, hidden_dim, output_dim, num_layers=2, batch_norm=True)
         self.key_encoder, self.key_projector = frozen_copy(encoder), frozen_copy(self.projector)
