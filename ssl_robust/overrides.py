@@ -34,7 +34,7 @@ def quote_paths(arguments: Sequence[str], *, sweep: bool) -> list[str]:
     """Overrides with path values quoted, so that any folder name reaches the stage as it was typed.
 
     Hydra's own names of launchers become ours (`hydra/launcher=submitit_slurm` -> `launcher=slurm`), whose options
-    are checked and explained.
+    are checked and explained; `encoder_args` takes any name, with or without Hydra's `+`.
 
     Args:
         arguments: what was typed, flags left out.
@@ -47,6 +47,8 @@ def _quote_path(argument: str, sweep: bool) -> str:
     key, equals, value = argument.partition("=")
     if key == "hydra/launcher":
         return f"launcher={_LAUNCHERS.get(value, value)}"
+    if key.startswith("encoder_args.") or (key == "encoder_args" and value.startswith("{")):
+        return f"+{argument}"  # timm knows what these are, the configuration does not
     if key.lstrip("+").startswith("hydra.launcher."):
         return argument.replace("hydra.", "", 1)
     if key.lstrip("+") not in PATH_OPTIONS or not equals or not value or value[0] in "'\"" or value == "null":

@@ -73,6 +73,15 @@ def test_one_sentence_names_the_mistake_and_the_fix(stage, overrides, sentence):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "argument", ["encoder_args={patch_size:8}", "encoder_args.patch_size=8", "+encoder_args.patch_size=8"]
+)
+def test_arguments_of_the_encoder_need_no_plus(argument):
+    data = ["data=npz", "data.path=scans.npz", "method=simclr"]
+    config, _ = check("pretrain", quote_paths([*data, argument], sweep=False))
+    assert config.encoder_args == {"patch_size": 8}
+
+
 def test_a_typo_is_told_before_a_missing_group():
     with pytest.raises(UserError, match=r"data\.pth"):
         check("pretrain", ["data=npz", "data.pth=a.npz"])

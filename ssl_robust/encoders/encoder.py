@@ -99,10 +99,29 @@ class Encoder(nn.Module):
             (N, C', H', W') float32; a transformer's patch tokens are laid out as a grid, class and register tokens
             left out.
         """
+        return self._as_grid(self.unpooled(images), self._aspect(images))
+
+    def pooled_and_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` and `feature_map` give, from one pass.
+
+        Args:
+            images: (N, C, H, W) float in [0, 1], or uint8/uint16 as stored.
+        """
+        features = self.unpooled(images)
+        return self.timm.forward_head(features), self._as_grid(features, self._aspect(images))  # type: ignore[operator]
+
+    def unpooled(self, images: Tensor) -> Tensor:
+        """Features before pooling, as timm lays them out.
+
+        Args:
+            images: (N, C, H, W) float in [0, 1], or uint8/uint16 as stored.
+
+        Returns:
+            float32; a transformer's tokens (N, L, D), class and register tokens first, or a network's grid.
+        """
         inputs = self._normalize(images)
         with self._precision(inputs):
-            features = self.timm.forward_features(inputs)  # type: ignore[operator]
-        return self._as_grid(features.float(), inputs.shape[-2] / inputs.shape[-1])
+            return self.timm.forward_features(inputs).float()  # type: ignore[operator]
 
     def _normalize(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.in_chans:
@@ -127,6 +146,9 @@ class Encoder(nn.Module):
         learns = torch.is_grad_enabled() and inputs.device.type == "cpu"
         enabled = self.autocast is not None and not (learns and min(inputs.shape[-2:]) <= _LARGEST_UNSAFE_SIDE)
         return torch.autocast(inputs.device.type, dtype=self.autocast or torch.bfloat16, enabled=enabled)
+
+    def _aspect(self, images: Tensor) -> float:
+        return 1.0 if self._fixed_size else images.shape[-2] / images.shape[-1]
 
     def _as_grid(self, features: Tensor, aspect: float) -> Tensor:
         if features.ndim == 4:

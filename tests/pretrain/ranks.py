@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from fitting import build_fitting
 
 from ssl_robust import settings
-from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.pretrain.loop import Loop
-from ssl_robust.pretrain.method import build_method
 from ssl_robust.records import Batch
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.world import launch
@@ -55,17 +54,13 @@ class NumberedBatches:
 
 
 def make_method(name):
-    torch.manual_seed(0)
     # Smooth, without ReLU and max pooling: where two values are nearly equal there, rounding decides about gradients.
     smooth = {"act_layer": "silu", "replace_stem_pool": True}
-    encoder = create_encoder(
-        "resnet10t", in_chans=3, input_size=SIDE, mean=[0.5] * 3, std=[0.2] * 3, encoder_args=smooth
-    )
     values = settings.defaults("method", name.removesuffix(SMALL_CROPS))
     values |= {key: 64 for key in values if key.endswith("_dim")}  # small heads: the arithmetic is the same
     if name.endswith(SMALL_CROPS):
         values["crops"] = [{"n": 2, "size": 1.0}, {"n": 3, "size": 0.75, "scale": [0.1, 0.3]}]
-    return build_method(values, encoder)
+    return build_fitting(values, "resnet10t", side=SIDE, encoder_args=smooth)
 
 
 def gradients_of_every_step(method):

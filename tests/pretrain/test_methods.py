@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
+from fitting import build_fitting
 
 from ssl_robust import settings
-from ssl_robust.encoders.encoder import create_encoder
-from ssl_robust.pretrain.method import build_method, encode_together, fitting_views
+from ssl_robust.pretrain.method import encode_together, fitting_views
 from ssl_robust.pretrain.optimizers import build_optimizer, set_rates
 from ssl_robust.records import Crop, Progress
 
@@ -18,13 +18,11 @@ VARIANTS = [*METHODS, "swav" + SMALL_CROPS, "dino" + SMALL_CROPS]
 N, SIDE = 8, 32
 
 
-def make(name, seed=0):
-    torch.manual_seed(seed)
-    encoder = create_encoder("regnetx_002", in_chans=3, input_size=SIDE, mean=[0.5] * 3, std=[0.2] * 3)
-    values = settings.defaults("method", name.removesuffix(SMALL_CROPS))
+def make(name, seed=0, **other):
+    values = settings.defaults("method", name.removesuffix(SMALL_CROPS)) | other
     if name.endswith(SMALL_CROPS):
         values["crops"] = [{"n": 2, "size": 1.0}, {"n": 3, "size": 0.75, "scale": [0.1, 0.3]}]
-    method = build_method(values, encoder)
+    method = build_fitting(values, "regnetx_002", side=SIDE, seed=seed)
     optim = {**settings.defaults("optim", "adamw"), "lr": 0.01}
     return method, build_optimizer(method, optim, scans_per_step=N)
 
@@ -92,10 +90,10 @@ def test_the_same_seed_gives_the_same_loss(name):
     assert train(*make(name), 1) == train(*make(name), 1)
 
 
-@pytest.mark.parametrize("name", ["moco", "byol", "dino"])
+@pytest.mark.parametrize("name", ["moco", "mocov3", "densecl", "byol", "dino"])
 def test_teachers_follow_without_gradients(name):
     method, optimizer = make(name)
-    teacher = method.key_encoder if name == "moco" else method.teacher
+    teacher = method.key_encoder if hasattr(method, "key_encoder") else method.teacher
     before = next(teacher.parameters()).clone()
     train(method, optimizer, 2)
     student, after = next(method.encoder.parameters()), next(teacher.parameters())
@@ -158,7 +156,9 @@ def test_views_of_one_size_pass_the_encoder_together():
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_loss_falls_on_one_batch(name):
-    losses = train(*make(name), 12, draws=0)
+    # A queue of random keys, as in the first step, is easily told from the batch: with real ones the loss rises first.
+    queue = {"queue_size": 2 * N} if "queue_size" in settings.defaults("method", name.removesuffix(SMALL_CROPS)) else {}
+    losses = train(*make(name, **queue), 12, draws=0)[1 if queue else 0 :]
     assert min(losses[-3:]) < losses[0]
     if name == "simclr":
         assert losses[-1] < 0.5 * losses[0]

@@ -1,6 +1,5 @@
 """Two processes on one global batch learn what one process learns from it, for every method."""
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import ranks
 import torch
 from lightning.fabric import Fabric
 
@@ -15,8 +15,6 @@ from ssl_robust.cli import run
 from ssl_robust.run import read_json
 
 SCRIPT = Path(__file__).with_name("ranks.py")
-ranks = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("ranks", SCRIPT))
-spec.loader.exec_module(ranks)
 
 
 @pytest.fixture(scope="module")
