@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 # From the ground up: a file imports only from its own room and from rooms above it in this list.
 ROOMS = [
     "records", "processes", "files", "claim", "run", "settings", "overrides", "explain", "unused", "data", "training",
-    "encoders", "neighbors", "metrics", "probes", "noise", "check", "pretrain", "finetune", "audit", "relabel",
-    "classify", "study", "demo", "sweep", "report", "cli",
+    "encoders", "exports", "neighbors", "metrics", "probes", "noise", "check", "pretrain", "finetune", "audit",
+    "relabel", "classify", "study", "demo", "sweep", "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "finetune", "audit"}
 ONLY_CLI = {"report"}

@@ -12,7 +12,9 @@ from ssl_robust.data.found import say_found
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import ArraySource
+from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.embedding_files import read_embeddings
+from ssl_robust.encoders.places import DEFAULT, default_checkpoint
 from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
@@ -30,12 +32,32 @@ class Material:
         manifest: the samples.
         pixels: (N, S, S, C) uint8 or uint16, None where only vectors are there.
         unreadable: `{"sample_id", "reason"}` of the scans that were left out.
+        card: of the encoder that made the vectors, where it has one.
     """
 
     vectors: np.ndarray
     manifest: Manifest
     pixels: np.ndarray | None
     unreadable: list[dict[str, str]] = field(default_factory=list)
+    card: Card | None = None
+
+
+def holds_vectors(config: DictConfig) -> bool:
+    """Whether `data` are ready vectors, which need no encoder."""
+    return str(config.data._target_).endswith(".read_embeddings")
+
+
+def chosen_checkpoint(config: DictConfig) -> str | None:
+    """`checkpoint`, the shipped encoder where scans come without one; None for ready vectors.
+
+    Raises:
+        UserError: none was given and none ships.
+    """
+    if config.checkpoint is not None or holds_vectors(config):
+        return config.checkpoint
+    if default_checkpoint() is None:
+        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
+    return DEFAULT
 
 
 def read_material(config: DictConfig) -> Material:
@@ -49,19 +71,17 @@ def read_material(config: DictConfig) -> Material:
     Raises:
         UserError: the data cannot be read, or checkpoint and data do not fit each other.
     """
-    if str(config.data._target_).endswith(".read_embeddings"):
+    if holds_vectors(config):
         if config.checkpoint is not None:
             raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
         return _of_vectors(config)
-    if config.checkpoint is None:
-        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
     from ssl_robust.encoders.embeddings import embed
     from ssl_robust.encoders.resolve import open_encoder_and_scans
 
     encoder, scans = open_encoder_and_scans(config)
     check_labels(scans.manifest)
     emb = embed(encoder, scans, batch_size=config.batch_size, device=config.device, precision=config.precision)
-    return Material(emb.vectors, scans.manifest, scans.pixels, scans.unreadable)
+    return Material(emb.vectors, scans.manifest, scans.pixels, scans.unreadable, encoder.card)
 
 
 def check_labels(manifest: Manifest) -> None:

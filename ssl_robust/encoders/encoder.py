@@ -189,8 +189,8 @@ def create_encoder(
     if mean is None or std is None:
         mean, std = pretrained_statistics(name, in_chans)
     std = [value if value > 0 else 1.0 for value in std]  # a channel without any contrast
-    weights = pretrained_arguments(name, pretrained) if pretrained else {}
     given = dict(encoder_args or {})
+    weights = pretrained_arguments(name, pretrained, given) if pretrained else {}
     error: Exception | None = None
     for sizes in _size_arguments(name, input_size, given):
         model_args = {**sizes, **given}

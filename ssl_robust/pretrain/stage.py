@@ -11,11 +11,12 @@ import torch
 from omegaconf import OmegaConf
 
 from ssl_robust.data.batches import Batches
-from ssl_robust.data.scanset import ScanSet, open_scans
+from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
-from ssl_robust.encoders.fingerprints import write_seen
+from ssl_robust.encoders.fingerprints import beginning, write_seen
+from ssl_robust.encoders.resolve import open_encoder, open_scans_for
 from ssl_robust.pretrain.checks import (
     check_settings,
     check_smallest,
@@ -56,20 +57,22 @@ def pretrain(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     check_settings(settings)
     fabric = launch(device=settings["trainer"]["device"], devices=n_devices(settings["trainer"]), prefix="trainer.")
-    scans = in_turn(fabric, lambda: open_scans(settings["data"]))
+    scans = in_turn(fabric, lambda: open_scans_for(config))
     scans.say_found()
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = fitting_batch_size(len(rows), settings, fabric.world_size)
     loggers = make_loggers(settings.get("logger"), settings["out"], settings)
     loop, encoder = _build(settings, scans, rows, batch_size, fabric, loggers)
+    start = beginning(config.checkpoint, encoder)
     seen = (scans.manifest.fingerprint, len(rows))
     check_same_everywhere(fabric, seen, "the machines see different scans; give all of them the same data")
-    claimed = together(fabric, lambda: _claim(settings, scans, fabric))
+    claimed = together(fabric, lambda: _claim(settings, scans, fabric, start.fingerprint))
     if claimed is None:
         loop.fit(Path(settings["out"]), resume=settings["resume"])
         return Path(settings["out"])
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
-             "batch_size": batch_size, "n_processes": fabric.world_size}  # fmt: skip
+             "batch_size": batch_size, "n_processes": fabric.world_size,
+             "encoder_fingerprint": start.fingerprint}  # fmt: skip
     with claimed as run:
         run.note(**facts)
         with closing(loggers):
@@ -82,19 +85,20 @@ def pretrain(config: DictConfig) -> Path:
             n_scans=len(rows),
             data_fingerprint=scans.manifest.fingerprint,
             data_licence=settings["data_licence"],
+            starts_from=start.words,
         )
-        write_seen(scans, rows, run.path)
+        write_seen(scans, rows, run.path, earlier=start.seen)
         save_encoder(encoder, run.path, card=card)
     return run.path
 
 
-def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric) -> Run | None:
+def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric, encoder: str) -> Run | None:
     """The run directory, for the first process alone."""
     if not fabric.is_global_zero:
         return None
     out, resume = Path(settings["out"]), settings["resume"]
     if resume:
-        check_same(settings, stage="pretrain", fingerprint=scans.manifest.fingerprint)
+        check_same(settings, stage="pretrain", fingerprint=scans.manifest.fingerprint, encoder=encoder)
         say_if_rescaled(out, fabric.world_size)
     return Run(out, stage="pretrain", config=settings, resume=resume, overwrite=settings["overwrite"])
 
@@ -108,17 +112,7 @@ def _build(
     loggers: Sequence[Logger],
 ) -> tuple[Loop, Encoder]:
     """The loop and the encoder that it trains; new weights follow from the seed."""
-    # One process reads all scans for it; the others are told.
-    mean, std = fabric.broadcast(scans.statistics(rows) if fabric.is_global_zero else ([], []))
-    torch.manual_seed(settings["seed"])
-    encoder = create_encoder(
-        settings["encoder"],
-        in_chans=scans.channels,
-        input_size=scans.image_size,
-        mean=mean,
-        std=[max(value, 1e-3) for value in std],
-        encoder_args=settings["encoder_args"],
-    )
+    encoder = _starting_encoder(settings, scans, rows, fabric)
     try:
         method = build_method(settings["method"], encoder)
         recipe = fitting_views(settings["method"], settings["views"])
@@ -149,3 +143,22 @@ def _build(
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
     return loop, encoder
+
+
+def _starting_encoder(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarray, fabric: Fabric) -> Encoder:
+    torch.manual_seed(settings["seed"])
+    if settings["checkpoint"] != "none":
+        encoder = open_encoder(OmegaConf.create(dict(settings)), scans)
+        if "img_size" not in encoder.model_args:  # the others bring all views to their own size
+            encoder.input_size = scans.image_size
+        return encoder
+    # One process reads all scans for it; the others are told.
+    mean, std = fabric.broadcast(scans.statistics(rows) if fabric.is_global_zero else ([], []))
+    return create_encoder(
+        settings["encoder"],
+        in_chans=scans.channels,
+        input_size=scans.image_size,
+        mean=mean,
+        std=[max(value, 1e-3) for value in std],
+        encoder_args=settings["encoder_args"],
+    )
