@@ -36,6 +36,13 @@ class Graph(nn.Module):
         return self.model((images - self.mean) / self.std)
 
 
+def graph_of(encoder: Encoder) -> torch.export.ExportedProgram:
+    """What torch traces of the encoder, for any number of scans."""
+    side = encoder.input_size
+    images = torch.rand(2, encoder.in_chans, side, side)
+    return torch.export.export(Graph(encoder).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+
+
 def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
     """Write the graph and its README.
 
@@ -57,12 +64,10 @@ def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
             warnings.simplefilter("ignore")  # the exporter's own, about operators nobody here uses
             torch.onnx.export(
-                Graph(encoder).eval(),
-                (torch.rand(2, card.in_chans, side, side),),
-                directory / FILE,
+                graph_of(encoder),
+                f=directory / FILE,
                 input_names=["images"],
                 output_names=["features"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
                 dynamo=True,
                 external_data=False,
             )

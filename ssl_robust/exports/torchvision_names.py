@@ -19,7 +19,7 @@ SAME = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50
         "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2", "densenet121", "densenet161", "densenet169",
         "densenet201")  # fmt: skip
 FILE = "model.safetensors"
-_CLASSIFIER = ("fc", "classifier")
+_LEAST_SIDE = 96  # px; at 32 the last layer is a single pixel, which looks the same however it is pooled
 
 
 def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
@@ -68,7 +68,7 @@ def _three_times(card: Card) -> Card:
 
 
 def _head(name: str) -> str:
-    return _CLASSIFIER[name.startswith("densenet")]
+    return "classifier" if name.startswith("densenet") else "fc"
 
 
 def _build(name: str, weights: dict[str, Tensor]) -> nn.Module:
@@ -88,11 +88,8 @@ def _build(name: str, weights: dict[str, Tensor]) -> nn.Module:
 @torch.inference_mode()
 def _compare(encoder: Encoder, model: nn.Module) -> None:
     """Options such as another pooling leave no trace in the keys, so the features are looked at."""
-    images = torch.rand(
-        2, encoder.in_chans, encoder.input_size, encoder.input_size, generator=torch.Generator().manual_seed(0)
-    )
+    side = max(encoder.input_size, _LEAST_SIDE)
+    images = torch.rand(2, encoder.in_chans, side, side, generator=torch.Generator().manual_seed(0))
     wide = ((images - encoder.mean_buffer) / encoder.std_buffer).expand(-1, 3, -1, -1)
     if not torch.allclose(model(wide), encoder(images), rtol=1e-3, atol=1e-4):
-        raise UserError(
-            f"torchvision's {encoder.name} computes something else with {encoder.model_args}; use format=timm"
-        )
+        raise UserError(f"torchvision's {encoder.name} computes something else than this one; use format=timm")
