@@ -38,12 +38,13 @@ def hub_card(directory: Path) -> Card:
             f"{path} has the input_size {size}; expected [channels, side, side], as encoders here take squares"
         )
     arguments = config.get("model_args") or {}
+    licence = f" (of the weights: {cfg['license']})" if cfg.get("license") else ""
     values = {
         "architecture": config.get("architecture"), "in_chans": size[0], "input_size": size[1],
         "mean": cfg.get("mean"), "std": cfg.get("std"),
         "model_args": {name: value for name, value in arguments.items() if name not in _NOT_OURS},
         "scaling": SCALING, "resize": "pad", "method": "elsewhere", "epochs": 0, "n_scans": 0, "data_fingerprint": "",
-        "data_licence": cfg.get("license") or "unknown", "version": "",
+        "data_licence": f"unknown{licence}", "version": "",
     }  # fmt: skip
     return parse_card(values, path)
 

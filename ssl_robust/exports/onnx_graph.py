@@ -57,7 +57,7 @@ def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise UserError(f'format=onnx needs {" and ".join(missing)}; pip install "ssl-robust[onnx]"')
+        raise UserError(f'format=onnx needs {" and ".join(missing)}; install them with pip install "ssl-robust[onnx]"')
     side = card.input_size
     heard = io.StringIO()
     try:

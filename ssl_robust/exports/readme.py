@@ -31,12 +31,12 @@ def write(directory: Path, title: str, card: Card, snippet: str, *, front_matter
 
 def timm_snippet(card: Card) -> str:
     """Python that loads `encoder.safetensors` with timm alone."""
+    arguments = f"\n    **{card.model_args}," if card.model_args else ""
     return f"""\
 import timm, torch
 
 model = timm.create_model(
-    "{card.architecture}", num_classes=0, in_chans={card.in_chans}, checkpoint_path="encoder.safetensors",
-    **{card.model_args},
+    "{card.architecture}", num_classes=0, in_chans={card.in_chans}, checkpoint_path="encoder.safetensors",{arguments}
 ).eval()
 {embedding(card)}"""
 

@@ -40,8 +40,8 @@ def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
     name = card.architecture.partition(".")[0]
     if name not in SAME:
         raise UserError(
-            f"torchvision has no {card.architecture} of timm's layers; format=torchvision can be had for "
-            f"{', '.join(SAME)}, format=timm, onnx and huggingface for this one"
+            f"torchvision has no model with the layers of timm's {card.architecture}; format=torchvision is for "
+            f"{', '.join(SAME)}; take format=timm, onnx or huggingface for this one"
         )
     weights = {key: value.contiguous() for key, value in encoder.timm.state_dict().items()}
     if encoder.in_chans == 1:

@@ -40,7 +40,7 @@ def test_a_folder_brings_weights_size_and_normalisation(publish, name, model_arg
     folder, model = publish(name, model_args=model_args)
     encoder = load_encoder(folder)
     assert (encoder.input_size, encoder.in_chans, encoder.mean, encoder.std) == (SIZE, 3, CFG["mean"], CFG["std"])
-    assert (encoder.card.method, encoder.card.data_licence) == ("elsewhere", "cc-by-4.0")
+    assert (encoder.card.method, encoder.card.data_licence) == ("elsewhere", "unknown (of the weights: cc-by-4.0)")
     assert encoder.card.model_args == encoder.model_args
     images = torch.rand(2, 3, SIZE, SIZE)
     mean, std = (torch.tensor(CFG[key]).view(1, 3, 1, 1) for key in ("mean", "std"))

@@ -67,7 +67,7 @@ def test_show_has_the_card_the_transfer_and_the_text_beside_it(make, said):
         (["export", "RUN", "out=x", "format=onx"], "format=onx does not exist, did you mean onnx; choose one of timm"),
         (["export", "RUN", "out=x", "dtype=float8"], "dtype=float8 does not exist"),
         (["export", "RUN", "out=RUN"], "exists already; choose a new directory"),
-        (["export", "RUN", "out=x", "format=torchvision"], "format=torchvision can be had for resnet18"),
+        (["export", "RUN", "out=x", "format=torchvision"], "format=torchvision is for resnet18"),
     ],
 )
 def test_mistakes_are_one_sentence(make, said, monkeypatch, tmp_path, words, sentence):

@@ -113,7 +113,7 @@ def test_the_hub_format_is_timms(make, tmp_path):
     back = load_encoder(out)
     assert (back.mean, back.std, back.in_chans, back.input_size) == ([0.4], [0.2], 1, 32)
     assert back.card.method == "elsewhere"
-    assert back.card.data_licence == "mit"
+    assert back.card.data_licence == "unknown (of the weights: mit)"
     images = torch.rand(2, 1, 32, 32)
     torch.testing.assert_close(features(back, images), features(encoder, images))
 
@@ -141,7 +141,9 @@ def test_another_pooling_is_not_torchvisions(make, tmp_path):
 
 def test_without_the_libraries_onnx_names_them(make, tmp_path, monkeypatch):
     monkeypatch.setattr("ssl_robust.exports.onnx_graph.find_spec", lambda name: None if name == "onnxscript" else 1)
-    with pytest.raises(UserError, match=r'format=onnx needs onnxscript; pip install "ssl-robust\[onnx\]"'):
+    with pytest.raises(
+        UserError, match=r'format=onnx needs onnxscript; install them with pip install "ssl-robust\[onnx\]"'
+    ):
         written(make()[0], tmp_path, "onnx")
 
 
