@@ -62,7 +62,8 @@ class Card:
         """What it is and what it learned from: "resnet10t for RGB scans of 64 px; simclr on 9,000 scans (…)"."""
         kinds = {1: "grey scans", 3: "RGB scans"}
         kind = kinds.get(self.in_chans, f"scans of {self.in_chans} channels")
-        origin = self.method + (f" on {self.n_scans:,} scans" if self.n_scans else "")
+        method = "trained elsewhere" if self.method == "elsewhere" else self.method
+        origin = method + (f" on {self.n_scans:,} scans" if self.n_scans else "")
         sets = f" ({', '.join(self.trained_on)})" if self.trained_on else ""
         return f"{self.architecture} for {kind} of {self.input_size} px; {origin}{sets}"
 

@@ -40,7 +40,8 @@ def listed(directory: str | Path | None = None) -> str:
         found = shipped_checkpoints()
         if not found:
             return _NONE
-        return _table(_rows(found)) + f"\n\n{DEFAULT} = {default_checkpoint()}"
+        chosen = default_checkpoint()
+        return _table(_rows(found)) + (f"\n\n{DEFAULT} = {chosen}" if chosen else "")
     root = Path(directory)
     if not root.is_dir():
         raise UserError(f"{root} is no directory; give one with pretrain runs below it")
