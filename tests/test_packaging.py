@@ -63,6 +63,8 @@ def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
     assert shown.returncode == 0, shown.stderr
     for directory in (ROOT / "checkpoints").glob("*/"):
         assert directory.name in shown.stdout
+    shown = start("checkpoints", "show", "default")
+    assert shown.returncode == (0 if (ROOT / "checkpoints" / "default.txt").is_file() else 2), shown.stderr
     # A stage to its end, whose page needs the templates; of ready vectors, so that it takes seconds.
     np.save(tmp_path / "E.npy", np.random.default_rng(0).normal(size=(20, 4)))
     (tmp_path / "L.csv").write_text("label\n" + "a\nb\n" * 10)

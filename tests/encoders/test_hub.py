@@ -157,3 +157,18 @@ def test_the_facts_reach_run_json(publish, tmp_path):
     noted = read_run(out)["encoder"]
     assert (noted["input_size"], noted["mean"], noted["method"]) == (SIZE, CFG["mean"], "elsewhere")
     assert str(tmp_path) not in json.dumps(noted)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "test_vit"])
+def test_what_timm_itself_writes(tmp_path, name):
+    torch.manual_seed(1)
+    model = timm.create_model(name, in_chans=1).eval()
+    timm.models.save_for_hf(model, tmp_path / "by-timm", safe_serialization=True)
+    encoder = load_encoder(tmp_path / "by-timm")
+    assert encoder.in_chans == 1
+    side = encoder.input_size
+    images = torch.rand(2, 1, side, side)
+    with torch.inference_mode():
+        values = (images - encoder.mean_buffer) / encoder.std_buffer
+        expected = model.forward_head(model.forward_features(values), pre_logits=True)
+        torch.testing.assert_close(encoder(images), expected)
