@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 
 def load_encoder(path_or_name: str | Path) -> Encoder:
-    """A pretrain run's directory -> its encoder.
+    """A pretrain run's directory, or the name of an encoder that is there already -> the encoder.
 
     Args:
-        path_or_name: e.g. "runs/ssl".
+        path_or_name: e.g. "runs/ssl"; "default" for the encoder that ships; a folder in timm's hub format, or
+            "hf-hub:ORG/NAME", the only one that may ask the network.
 
     Returns:
         A torch module, values in [0, 1] of shape (N, C, H, W) -> (N, D); `.card` says what it learned from.
@@ -57,7 +58,7 @@ def embed(
     """Scans -> one vector each.
 
     Args:
-        encoder: from `load_encoder`, or a pretrain run's directory; is moved to the device.
+        encoder: from `load_encoder`, or what that takes, e.g. "default"; is moved to the device.
         data: a folder of images, a .csv with a column `path`, an .npz in MedMNIST's layout, or an array of shape
             (N, H, W) or (N, H, W, C) with C = 1 or 3, uint8 or uint16.
         batch_size: scans per forward pass; None: as in configs/embed.yaml, also for the next two.

@@ -34,6 +34,13 @@ class Stage(NamedTuple):
     next_step: str
 
 
+class Command(NamedTuple):
+    """What is done at once with the words that follow: where its function is, and what it does."""
+
+    function: str
+    summary: str
+
+
 STAGES = {
     "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
     "views": Stage(
@@ -68,6 +75,10 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+}
+# What is no stage: it writes no run and takes words rather than overrides.
+COMMANDS = {
+    "checkpoints": Command("ssl_robust.exports.command:checkpoints", "encoders: list, show, export to other libraries")
 }
 EXAMPLE = """\
 Example, on your own scans:
@@ -124,12 +135,16 @@ def _run(arguments: list[str]) -> int:
         print(f"ssl-robust {version('ssl-robust')}")
         return 0
     name, rest = arguments[0], arguments[1:]
+    if name in COMMANDS:
+        _load(COMMANDS[name].function)(rest)
+        return 0
     if name not in STAGES:
         import difflib
 
-        near = difflib.get_close_matches(name, STAGES, n=1)
+        near = difflib.get_close_matches(name, [*STAGES, *COMMANDS], n=1)
         hint = f", did you mean {near[0]}" if near else ""
-        raise UserError(f"{name!r} is not a stage{hint}; the stages are {', '.join(STAGES)}")
+        known = ", ".join([*STAGES, *COMMANDS])
+        raise UserError(f"{name!r} is not a stage{hint}; the stages are {known}")
     from ssl_robust.overrides import check, quote_paths
 
     flags, typed = _split_flags(rest)
@@ -156,7 +171,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10}{stage.summary}" for name, stage in STAGES.items()]
+    lines = [f"  {name:<13}{each.summary}" for name, each in (STAGES | COMMANDS).items()]
     usage = "ssl-robust STAGE [key=value …]     self-supervised pretraining and label audits for medical images"
     return "\n".join([usage, "", "Stages:", *lines, "", EXAMPLE])
 
@@ -213,8 +228,7 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
     OmegaConf.resolve(config)
     if sys.stderr.isatty():  # torch and its like take seconds; the first real line takes the place of this one
         print("loading …", end="\r", file=sys.stderr, flush=True)
-    module, _, function = STAGES[name].function.partition(":")
-    stage: Callable[[DictConfig], Path] = getattr(importlib.import_module(module), function)
+    stage: Callable[[DictConfig], Path] = _load(STAGES[name].function)
     try:
         out = stage(config)
     except KeyboardInterrupt:
@@ -227,6 +241,12 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
     print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
     if STAGES[name].next_step and overrides is not None:
         print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+
+
+def _load(place: str) -> Callable:
+    """`package.module:function` -> the function."""
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _data_of(overrides: list[str]) -> str:

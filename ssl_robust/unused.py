@@ -38,12 +38,13 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
     changed = _changed(config, compose(stage, required))
     if config.get("launcher"):
         raise UserError("launcher= starts the runs of a sweep, a single one runs here; add -m, or take launcher= away")
-    named = config.get("checkpoint") not in (None, "none", "imagenet")
+    scans_alone = stage == "audit" and "image_size" in config.data  # the encoder that ships is taken for them
+    checkpoint = config.get("checkpoint") or ("default" if scans_alone else "none")
     for name in _ENCODER:
-        if named and name in changed:
+        if checkpoint not in ("none", "imagenet") and name in changed:
             raise UserError(
                 f"{name}= is read with checkpoint=none and checkpoint=imagenet only, the card of "
-                f"checkpoint={config.checkpoint} says what its encoder is; take {name}= away"
+                f"checkpoint={checkpoint} says what its encoder is; take {name}= away"
             )
     notes = []
     if stage in _OTHER_SPLITS and config.data.get("split", "train") != "train":

@@ -31,6 +31,8 @@ def test_the_wheel_holds_configuration_and_templates(wheel):
     templates = {path.name for path in (ROOT / "ssl_robust" / "report" / "templates").iterdir()}
     assert {"base.html", "audit.html", "style.css"} <= templates
     assert {f"ssl_robust/report/templates/{name}" for name in templates} <= names
+    ships = {str(path.relative_to(ROOT)) for path in (ROOT / "checkpoints").rglob("*") if path.is_file()}
+    assert {f"ssl_robust/{name}" for name in ships} <= names
     assert "ssl_robust/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
 
@@ -57,6 +59,12 @@ def test_the_wheel_works_in_a_clean_environment(wheel, tmp_path):
     assert shown.returncode == 0, shown.stderr
     assert str(packages) in shown.stdout
     assert "temperature:" in shown.stdout
+    shown = start("checkpoints", "list")  # those in the wheel, not those of a checkout
+    assert shown.returncode == 0, shown.stderr
+    for directory in (ROOT / "checkpoints").glob("*/"):
+        assert directory.name in shown.stdout
+    shown = start("checkpoints", "show", "default")
+    assert shown.returncode == (0 if (ROOT / "checkpoints" / "default.txt").is_file() else 2), shown.stderr
     # A stage to its end, whose page needs the templates; of ready vectors, so that it takes seconds.
     np.save(tmp_path / "E.npy", np.random.default_rng(0).normal(size=(20, 4)))
     (tmp_path / "L.csv").write_text("label\n" + "a\nb\n" * 10)
@@ -72,7 +80,10 @@ def test_each_pipeline_script_is_its_stage(script):
     assert f"{script.stem} has no option nonsense" in answer.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "data=npz", "data.pth=x"]])
+QUICK = [["--help"], ["pretrain", "data=npz", "data.pth=x"], ["checkpoints", "list"]]
+
+
+@pytest.mark.parametrize("arguments", QUICK)
 def test_answers_come_quickly(arguments):
     """Heavy imports are lazy: measured at about 0.1 and 0.5 s; the bound leaves room for a busy machine."""
     started = time.monotonic()
@@ -80,7 +91,7 @@ def test_answers_come_quickly(arguments):
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "data=npz", "data.pth=x"]])
+@pytest.mark.parametrize("arguments", QUICK)
 def test_answers_import_nothing_heavy(arguments):
     code = f"import sys; from ssl_robust.cli import run; run({arguments}); print(sorted(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -45,3 +45,12 @@ def test_what_nothing_reads_is_said(stage, overrides, sentences):
 def test_an_encoder_beside_a_checkpoint_is_refused(stage, option):
     with pytest.raises(UserError, match=r"encoder(_args)?= is read with checkpoint=none .* take encoder(_args)?= away"):
         said(stage, *DATA, "checkpoint=runs/ssl", option)
+
+
+def test_an_encoder_beside_the_one_that_ships_is_refused():
+    with pytest.raises(UserError, match="the card of checkpoint=default says what its encoder is"):
+        said("audit", *DATA, "encoder=resnet18")
+    with pytest.raises(UserError, match="the card of checkpoint=default"):
+        said("pretrain", *DATA, "method=simclr", "checkpoint=default", "encoder=resnet18")
+    assert said("pretrain", *DATA, "method=simclr", "checkpoint=imagenet", "encoder=resnet18") == []
+    assert said("audit", "data=embeddings", "data.path=E.npy", "encoder=resnet18") == []

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssl_robust.data.manifest import Manifest
+from ssl_robust.encoders.card import Card
+from ssl_robust.encoders.places import DEFAULT, default_checkpoint
 from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
 from ssl_robust.run import UserError
 
@@ -24,12 +26,27 @@ class Material:
         manifest: the samples.
         pixels: (N, S, S, C) uint8 or uint16, None where only vectors are there.
         unreadable: `{"sample_id", "reason"}` of the scans that were left out.
+        card: of the encoder that made the vectors, where it has one.
     """
 
     vectors: np.ndarray
     manifest: Manifest
     pixels: np.ndarray | None
     unreadable: list[dict[str, str]] = field(default_factory=list)
+    card: Card | None = None
+
+
+def chosen_checkpoint(config: DictConfig) -> str | None:
+    """`checkpoint`, the shipped encoder where scans come without one; None for ready vectors.
+
+    Raises:
+        UserError: none was given and none ships.
+    """
+    if config.checkpoint is not None or are_vectors(config.data):
+        return config.checkpoint
+    if default_checkpoint() is None:
+        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
+    return DEFAULT
 
 
 def read_material(config: DictConfig) -> Material:
@@ -50,15 +67,13 @@ def read_material(config: DictConfig) -> Material:
         vectors, manifest = read_vectors(config.data, unknown_split="train")
         check_labels(manifest)
         return Material(vectors, manifest, None)
-    if config.checkpoint is None:
-        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
     from ssl_robust.encoders.embeddings import embed
     from ssl_robust.encoders.resolve import open_encoder_and_scans
 
     encoder, scans = open_encoder_and_scans(config)
     check_labels(scans.manifest)
     emb = embed(encoder, scans, batch_size=config.batch_size, device=config.device, precision=config.precision)
-    return Material(emb.vectors, scans.manifest, scans.pixels, scans.unreadable)
+    return Material(emb.vectors, scans.manifest, scans.pixels, scans.unreadable, encoder.card)
 
 
 def check_labels(manifest: Manifest) -> None:

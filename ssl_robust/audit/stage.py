@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
-from ssl_robust.audit.material import Material, read_material
+from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import ranked
 from ssl_robust.data.written import write_table
+from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import Run, UserError, write_json
 from ssl_robust.training.resuming import is_finished
@@ -38,6 +40,7 @@ def audit(config: DictConfig) -> Path:
     """
     from omegaconf import OmegaConf
 
+    config.checkpoint = chosen_checkpoint(config)
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     if is_finished(settings, stage="audit"):
@@ -47,6 +50,7 @@ def audit(config: DictConfig) -> Path:
         material = read_material(config)
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
+        run.note(encoder=None if material.card is None else asdict(material.card))
         corruption = noise_labels(manifest, settings["noise"], config.seed)
         table, how = _ranked(material, corruption, settings, run.path)
         write_table(run / "audit.csv", table)
@@ -64,7 +68,7 @@ def audit(config: DictConfig) -> Path:
             **{name: settings["neighbors"][name] for name in ("center", "temperature")},
             "groups_used": manifest.has_patients,
             "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
-            "checkpoint": None if config.checkpoint is None else Path(config.checkpoint).name,
+            "checkpoint": None if config.checkpoint is None else name_of(config.checkpoint),
         }
         seconds = round(time.monotonic() - started, 2)
         write_json(run / "audit.json", {**summary, **method, "noise": noise, "seconds": seconds})

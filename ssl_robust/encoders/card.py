@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ssl_robust.run import UserError, read_json, write_json
 
 FILE = "encoder.json"
 SNAPSHOTS = "snapshots"  # in a pretrain run: a folder for each kept encoder that training passed through
+WEIGHT_TYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,17 @@ class Card:
         model_args: what `timm.create_model` needs besides name, `num_classes=0` and `in_chans`.
         scaling: how stored values map to [0, 1].
         resize: how scans reach `input_size`: pad or squash.
-        method: the self-supervised method; "none" for random, "imagenet" for timm's weights.
+        method: the self-supervised method; "none" for random, "imagenet" for timm's weights, "elsewhere" for others'.
         epochs: epochs of pretraining.
         n_scans: scans that it was pretrained on.
         data_fingerprint: hash of the set that they are from, with its labels and splits.
         data_licence: licence of those scans, as the user states it.
         version: version of ssl-robust that wrote the card.
+        weights_dtype: type in which the file holds kernels and matrices; they are computed with as float32.
+        trained_on: names of the sets of scans, in words.
+        training_command: the command that trained it, without paths.
+        starts_from: what training began with, in words; "" for new weights.
+        transfer: measured on other scans; a row is one measurement, `{"set": "blood cells", "balanced accuracy": 0.9}`.
     """
 
     architecture: str
@@ -47,6 +53,20 @@ class Card:
     data_fingerprint: str
     data_licence: str
     version: str
+    weights_dtype: str = "float32"
+    trained_on: list[str] = field(default_factory=list)
+    training_command: str = ""
+    starts_from: str = ""
+    transfer: list[dict[str, Any]] = field(default_factory=list)
+
+    def in_words(self) -> str:
+        """What it is and what it learned from: "resnet10t for RGB scans of 64 px; simclr on 9,000 scans (…)"."""
+        kinds = {1: "grey scans", 3: "RGB scans"}
+        kind = kinds.get(self.in_chans, f"scans of {self.in_chans} channels")
+        method = "trained elsewhere" if self.method == "elsewhere" else self.method
+        origin = method + (f" on {self.n_scans:,} scans" if self.n_scans else "")
+        sets = f" ({', '.join(self.trained_on)})" if self.trained_on else ""
+        return f"{self.architecture} for {kind} of {self.input_size} px; {origin}{sets}"
 
 
 def write_card(card: Card, directory: str | Path) -> None:
@@ -78,11 +98,12 @@ def parse_card(values: Any, path: Path) -> Card:
     """
     if not isinstance(values, dict):
         raise UserError(f"{path} is no card (expected a JSON object); copy the card of the run again")
-    known = {field.name for field in fields(Card)}
-    missing = sorted(known - set(values))
+    known = {each.name for each in fields(Card)}
+    needed = {each.name for each in fields(Card) if each.default is MISSING and each.default_factory is MISSING}
+    missing = sorted(needed - set(values))
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; copy the whole card of the run again")
-    card = Card(**{name: values[name] for name in known})  # a newer version may have added facts
+    card = Card(**{name: values[name] for name in known & set(values)})  # another version may know other facts
     _check(card, path)
     return card
 
@@ -95,10 +116,14 @@ def _check(card: Card, path: Path) -> None:
         "std": _are_numbers(card.std, card.in_chans) and all(value > 0 for value in card.std),
         "model_args": isinstance(card.model_args, dict),
         "architecture": isinstance(card.architecture, str),
+        "n_scans": isinstance(card.n_scans, int),
+        "weights_dtype": card.weights_dtype in WEIGHT_TYPES,
+        "trained_on": isinstance(card.trained_on, list) and all(isinstance(each, str) for each in card.trained_on),
+        "transfer": isinstance(card.transfer, list) and all(isinstance(each, dict) for each in card.transfer),
     }
     wrong = [name for name, fits in problems.items() if not fits]
     if wrong:
-        raise UserError(f"{path} has an impossible {wrong[0]} ({getattr(card, wrong[0])}); copy the run's card again")
+        raise UserError(f"{path} has an impossible {wrong[0]} ({getattr(card, wrong[0])}); copy the file again")
 
 
 def _are_numbers(values: Any, n: Any) -> bool:

@@ -6,20 +6,19 @@ The weights need nothing of this project:
 
 from __future__ import annotations
 
-import difflib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ssl_robust import __version__
-from ssl_robust.encoders.card import Card, read_card, write_card
-from ssl_robust.encoders.encoder import Encoder, create_like
-from ssl_robust.run import UserError, read_json, replacing
-
-WEIGHTS = "encoder.safetensors"
-SCALING = "uint8 / 255, uint16 / 65535; then (value - mean) / std per channel"
+from ssl_robust.encoders.card import Card, write_card
+from ssl_robust.encoders.encoder import Encoder, create_encoder, create_like
+from ssl_robust.encoders.hub_format import HUB_WEIGHTS, SCALING
+from ssl_robust.encoders.places import WEIGHTS, card_of, find_checkpoint, is_foreign
+from ssl_robust.run import UserError, replacing
 
 
 def describe(
@@ -31,6 +30,7 @@ def describe(
     n_scans: int,
     data_fingerprint: str,
     data_licence: str,
+    starts_from: str = "",
 ) -> Card:
     """The card of an encoder: what it is comes from itself, where it comes from is given.
 
@@ -42,6 +42,7 @@ def describe(
         n_scans: scans it was pretrained on.
         data_fingerprint: hash of the set that they are from.
         data_licence: their licence, "" where unknown.
+        starts_from: what its training began with, in words; "" for new weights.
     """
     return Card(
         architecture=encoder.name,
@@ -58,23 +59,50 @@ def describe(
         data_fingerprint=data_fingerprint,
         data_licence=data_licence,
         version=__version__,
+        starts_from=starts_from,
     )
 
 
 def save_encoder(encoder: Encoder, directory: str | Path, *, card: Card) -> None:
-    """Write weights and card into `directory`, each file whole or not at all."""
-    # safetensors wants plain contiguous tensors; training keeps convolutions channels-last.
-    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.timm.state_dict().items()}
+    """Write weights, in the type that the card says, and card into `directory`, each file whole or not at all.
+
+    Raises:
+        UserError: a weight is too large for float16.
+    """
     with replacing(Path(directory) / WEIGHTS) as temporary:
-        save_file(weights, temporary, metadata={"format": "pt"})
+        save_file(stored_weights(encoder, card.weights_dtype), temporary, metadata={"format": "pt"})
     write_card(card, directory)
 
 
-def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> Encoder:
-    """A run directory, or a directory with a card and weights -> its encoder.
+def stored_weights(encoder: Encoder, dtype: str) -> dict[str, torch.Tensor]:
+    """The state dict of the timm model as it is stored.
+
+    Half precision is for kernels and matrices, nearly all of the bytes. Biases, norms and running statistics stay
+    float32: a variance may be smaller or larger than what float16 can hold.
 
     Args:
-        path_or_name: `runs/ssl` or `…/encoder.safetensors`; the name of a folder under `checkpoints/`, once one ships.
+        encoder: whose weights.
+        dtype: float32 or float16.
+
+    Raises:
+        UserError: a weight is too large for float16.
+    """
+    # safetensors wants plain contiguous tensors; training keeps convolutions channels-last.
+    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.timm.state_dict().items()}
+    if dtype == "float32":
+        return weights
+    halved = {key: value.half() for key, value in weights.items() if value.is_floating_point() and value.ndim >= 2}
+    for key, value in halved.items():
+        if not torch.isfinite(value).all():
+            raise UserError(f"{key} holds values that float16 cannot (beyond 65504); store this encoder as float32")
+    return {**weights, **halved}
+
+
+def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> Encoder:
+    """A run directory, a shipped encoder or one from elsewhere -> the encoder, its weights as float32.
+
+    Args:
+        path_or_name: as for `find_checkpoint`: `runs/ssl`, `default`, a folder in timm's hub format, `hf-hub:ORG/NAME`.
         in_chans: channels of the scans that it will see; checked against the card where given.
 
     Returns:
@@ -84,55 +112,38 @@ def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> En
         UserError: nothing is there, the card or the weights are broken or do not fit, or the channels differ.
     """
     directory = find_checkpoint(path_or_name)
-    card = read_card(directory)
+    card = card_of(directory)
     if in_chans is not None and in_chans != card.in_chans:
         kinds = {1: "grey scans (1 channel)", 3: "RGB scans (3 channels)"}
         raise UserError(
             f"checkpoint={path_or_name} takes {kinds.get(card.in_chans, f'{card.in_chans} channels')}, the scans have "
             f"{in_chans}; set data.channels={card.in_chans}"
         )
-    encoder = create_like(card)
-    _load_weights(encoder, directory / WEIGHTS)
-    encoder.card = card
+    if is_foreign(directory):
+        encoder = _load_foreign(directory / HUB_WEIGHTS, card)
+    else:
+        encoder = create_like(card)
+        _load_weights(encoder, directory / WEIGHTS)
+    encoder.card, encoder.is_new = replace(card, model_args=encoder.model_args), False
     return encoder.eval()
 
 
-def find_checkpoint(path_or_name: str | Path) -> Path:
-    """The directory that holds `encoder.safetensors`.
-
-    Raises:
-        UserError: there is none; the message says what is there instead or which names are near.
-    """
-    path = Path(path_or_name)
-    if path.name == WEIGHTS and path.is_file():
-        return path.parent
-    if path.is_dir():
-        if (path / WEIGHTS).is_file():
-            return path
-        stage = read_json(path / "run.json").get("stage") if (path / "run.json").is_file() else None
-        what = f"holds a run of the stage {stage} and no encoder" if stage else f"holds no {WEIGHTS}"
-        raise UserError(f"checkpoint={path} {what}; give the `out` of a finished pretrain run")
-    if path.is_file():
-        raise UserError(f"checkpoint={path} is a file; give the directory of the run, checkpoint={path.parent}")
-    shipped = shipped_checkpoints()
-    if path.is_absolute() or len(path.parts) != 1 or str(path) not in shipped:
-        near = difflib.get_close_matches(str(path), [*shipped, "none", "imagenet"], n=1)
-        hint = f"did you mean {near[0]}?" if near else "give a pretrain run's directory, none or imagenet"
-        raise UserError(f"checkpoint={path} does not exist; {hint}")
-    return shipped[str(path)]
-
-
-def shipped_checkpoints() -> dict[str, Path]:
-    """Names and directories of the encoders that ship with the package."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "checkpoints"
-    root = installed if installed.is_dir() else package.parent / "checkpoints"
-    return {file.parent.name: file.parent for file in sorted(root.glob(f"*/{WEIGHTS}"))}
+def _load_foreign(weights: Path, card: Card) -> Encoder:
+    """timm fits the weights itself: a classifier is left out, position embeddings are brought to the size."""
+    return create_encoder(
+        card.architecture,
+        in_chans=card.in_chans,
+        input_size=card.input_size,
+        mean=card.mean,
+        std=card.std,
+        pretrained=weights,
+        encoder_args=card.model_args,
+    )
 
 
 def _load_weights(encoder: Encoder, path: Path) -> None:
     try:
-        weights: dict[str, Any] = load_file(path)
+        weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}); copy it again") from None
     expected = encoder.timm.state_dict()
@@ -144,4 +155,4 @@ def _load_weights(encoder: Encoder, path: Path) -> None:
             f"{path} does not fit its card's {encoder.name} ({len(differing)} tensors differ, first {differing[0]}); "
             "copy encoder.safetensors and encoder.json from the same run"
         )
-    encoder.timm.load_state_dict(weights)
+    encoder.timm.load_state_dict(weights)  # into float32, whatever the file holds

@@ -41,7 +41,8 @@ class Encoder(nn.Module):
         dim: D, measured.
         autocast: type in which the timm model computes, float32 where None. Whoever runs the encoder sets it
             (`pick_precision`); the outputs are float32 in any case, so that heads and losses stay exact.
-        card: the card of the checkpoint that the weights came from; None for new weights.
+        card: the card of the checkpoint that the weights came from; None for new weights and timm's own.
+        is_new: whether the weights are random still.
     """
 
     mean_buffer: Tensor
@@ -67,6 +68,7 @@ class Encoder(nn.Module):
         self.model_args = dict(model_args)
         self.autocast: torch.dtype | None = None
         self.card: Card | None = None
+        self.is_new = True
         self._fixed_size = "img_size" in self.model_args and not self.model_args.get("dynamic_img_size")
         # Not persistent: the card keeps them, and the state dict stays loadable by strict readers.
         self.register_buffer("mean_buffer", torch.tensor(self.mean).view(1, -1, 1, 1), persistent=False)
@@ -211,8 +213,8 @@ def create_encoder(
     if mean is None or std is None:
         mean, std = pretrained_statistics(name, in_chans)
     std = [value if value > 0 else 1.0 for value in std]  # a channel without any contrast
-    weights = pretrained_arguments(name, pretrained) if pretrained else {}
     given = dict(encoder_args or {})
+    weights = pretrained_arguments(name, pretrained, given) if pretrained else {}
     error: Exception | None = None
     for sizes in _size_arguments(name, input_size, given):
         model_args = {**sizes, **given}
@@ -220,9 +222,11 @@ def create_encoder(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = timm.create_model(name, num_classes=0, in_chans=in_chans, **model_args, **weights)
-            return Encoder(
+            encoder = Encoder(
                 model, name=name, in_chans=in_chans, input_size=input_size, mean=mean, std=std, model_args=model_args
             )
+            encoder.is_new = not pretrained
+            return encoder
         except (TypeError, AssertionError, RuntimeError, ValueError) as caught:
             error = caught
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ssl_robust.data.scanset import ScanSet
-from ssl_robust.encoders.card import SNAPSHOTS, read_card
-from ssl_robust.encoders.checkpoint import find_checkpoint
+from ssl_robust.encoders.card import SNAPSHOTS
 from ssl_robust.encoders.encoder import Encoder
+from ssl_robust.encoders.places import NO_WEIGHTS, card_of, find_checkpoint
 from ssl_robust.run import replacing
 
 SEEN = "scans.npy"
@@ -31,10 +32,51 @@ def encoder_fingerprint(encoder: Encoder) -> str:
     return summary.hexdigest()
 
 
-def write_seen(scans: ScanSet, rows: np.ndarray, directory: Path) -> None:
-    """Write `scans.npy`: (n,) uint64 hashes of the pixels of some scans, sorted; no id, no pixel."""
+@dataclass(frozen=True)
+class Beginning:
+    """What a training begins with, asked before it, since the directory may be gone afterwards.
+
+    Attributes:
+        words: for the card of what comes of it; "" for new weights.
+        fingerprint: of the encoder, "none" for new weights.
+        seen: (n,) uint64 hashes of the scans that it has learned from, so far as it says so.
+    """
+
+    words: str
+    fingerprint: str
+    seen: np.ndarray
+
+
+def beginning(checkpoint: str, encoder: Encoder) -> Beginning:
+    """What is known of the encoder that `checkpoint` names.
+
+    Args:
+        checkpoint: as in the configuration.
+        encoder: that encoder, before training.
+    """
+    nothing = np.empty(0, np.uint64)
+    if checkpoint == "none":
+        return Beginning("", "none", nothing)
+    if encoder.card is None:
+        return Beginning(f"timm's weights of {encoder.name}", encoder_fingerprint(encoder), nothing)
+    file, card = _seen_file(find_checkpoint(checkpoint)), encoder.card
+    before = f"; that one began with: {card.starts_from}" if card.starts_from else ""
+    words = f"{card.in_words()}, licence of the scans: {card.data_licence or 'unknown'}{before}"
+    return Beginning(words, encoder_fingerprint(encoder), _read_seen(file) if file.is_file() else nothing)
+
+
+def write_seen(scans: ScanSet, rows: np.ndarray, directory: Path, *, earlier: np.ndarray | None = None) -> None:
+    """Write `scans.npy`: (n,) uint64 hashes of the pixels of some scans, sorted; no id, no pixel.
+
+    Args:
+        scans: what was learned from.
+        rows: which of them.
+        directory: of the run.
+        earlier: hashes of scans that count, too.
+    """
+    hashes = np.sort(_hashes(scans, rows))
     with replacing(directory / SEEN) as temporary:
-        np.save(temporary, np.sort(_hashes(scans, rows)))
+        np.save(temporary, hashes if earlier is None else np.union1d(hashes, earlier))
 
 
 def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) -> int | None:
@@ -51,14 +93,13 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
     Returns:
         None where it cannot be known: no `scans.npy` beside the encoder, or scans that are prepared otherwise.
     """
-    if checkpoint in ("none", "imagenet"):
+    if checkpoint in NO_WEIGHTS:
         return None
     directory = find_checkpoint(checkpoint)
-    run = directory.parent.parent if directory.parent.name == SNAPSHOTS else directory
-    if not (run / SEEN).is_file():
+    file = _seen_file(directory)
+    if not file.is_file():
         return None
-    with (run / SEEN).open("rb") as file:
-        seen = np.load(file, allow_pickle=False)
+    seen = _read_seen(file)
     if not _prepared_alike(directory, scans):
         print(f"Note: whether the encoder was pretrained on {what} cannot be told, as data.image_size, channels or "
               "resize differ from its own", file=sys.stderr)  # fmt: skip
@@ -70,8 +111,18 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
     return n
 
 
+def _seen_file(directory: Path) -> Path:
+    """Where the hashes lie; those of a run are for its snapshots, too."""
+    return (directory.parent.parent if directory.parent.name == SNAPSHOTS else directory) / SEEN
+
+
+def _read_seen(path: Path) -> np.ndarray:
+    with path.open("rb") as file:
+        return np.load(file, allow_pickle=False)
+
+
 def _prepared_alike(directory: Path, scans: ScanSet) -> bool:
-    card = read_card(directory)
+    card = card_of(directory)
     return (card.input_size, card.in_chans, card.resize) == (scans.image_size, scans.channels, scans.resize)
 
 

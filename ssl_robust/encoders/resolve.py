@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from ssl_robust.data.scanset import ScanSet, open_scans
-from ssl_robust.encoders.card import read_card
-from ssl_robust.encoders.checkpoint import find_checkpoint, load_encoder
+from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
+from ssl_robust.encoders.places import DEFAULT, NO_WEIGHTS, card_of, name_of
 from ssl_robust.run import UserError
 from ssl_robust.training.processor import prepare_processor
 
@@ -28,36 +28,66 @@ def open_encoder_and_scans(config: DictConfig) -> tuple[Encoder, ScanSet]:
     The process is prepared for it, as for training: on a CPU an encoder is a third faster for it or more.
 
     Args:
-        config: holds `data`, `seed`, `checkpoint` (a run directory, a shipped name, none = random weights, imagenet =
-            timm's own), and for the last two `encoder`, `encoder_args` and `encoder_file` (`configs/_encoder.yaml`).
+        config: holds `data`, `seed`, `checkpoint` (none = random weights, imagenet = timm's own, else as for
+            `find_checkpoint`), and for none and imagenet `encoder`, `encoder_args` and `encoder_file`
+            (`configs/_encoder.yaml`).
 
     Raises:
         UserError: the checkpoint or the scans cannot be had, or they do not fit each other.
     """
     prepare_processor()
+    scans = open_scans_for(config)
+    scans.say_found()
+    return open_encoder(config, scans), scans
+
+
+def open_encoder(config: DictConfig, scans: ScanSet) -> Encoder:
+    """The encoder that `checkpoint` names, in evaluation mode on the CPU.
+
+    Args:
+        config: as for `open_encoder_and_scans`.
+        scans: that it will see, from `open_scans_for`.
+
+    Raises:
+        UserError: it cannot be had, or does not fit the scans.
+    """
+    if config.checkpoint in NO_WEIGHTS:
+        return _new_encoder(config, scans)
+    return load_encoder(config.checkpoint, in_chans=scans.channels)
+
+
+def open_scans_for(config: DictConfig) -> ScanSet:
+    """The scans as the encoder that `checkpoint` names wants them: its card decides what `data` leaves open.
+
+    Args:
+        config: as for `open_encoder_and_scans`.
+
+    Raises:
+        UserError: the checkpoint or the scans cannot be had.
+    """
     choice = config.checkpoint
     if choice is None:
-        raise UserError("checkpoint= is empty; give a pretrain run's directory, none (random) or imagenet")
+        raise UserError("checkpoint= is empty; give a pretrain run's directory, default, none (random) or imagenet")
     if config.encoder_file is not None and choice != "imagenet":
         raise UserError("encoder_file= is read with checkpoint=imagenet only; add that, or take encoder_file away")
-    if choice in ("none", "imagenet"):
-        scans = open_scans(config.data)
-        scans.say_found()
-        return _new_encoder(config, scans, pretrained=choice == "imagenet"), scans
-    card = read_card(find_checkpoint(choice))
+    if choice in NO_WEIGHTS:
+        return open_scans(config.data)
+    card = card_of(choice)
+    if choice == DEFAULT:
+        print(f"Encoder: {name_of(choice)}, which ships with ssl-robust: {card.in_words()}", flush=True)
     scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize)
-    scans.say_found()
     if scans.resize != card.resize:
         print(
             f"Note: the encoder learned from scans resized by {card.resize}, these are resized by {scans.resize}; "
             f"data.resize={card.resize} matches it",
             file=sys.stderr,
         )
-    return load_encoder(choice, in_chans=scans.channels), scans
+    return scans
 
 
-def _new_encoder(config: DictConfig, scans: ScanSet, *, pretrained: bool) -> Encoder:
+def _new_encoder(config: DictConfig, scans: ScanSet) -> Encoder:
     mean = std = None
+    pretrained = config.checkpoint == "imagenet"
     if not pretrained:
         train = scans.manifest.rows("train")
         mean, std = scans.statistics(train if len(train) else scans.manifest.rows("all"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def embed_stage(config: DictConfig) -> Path:
         fabric.barrier()
         run.note(data_fingerprint=scans.manifest.fingerprint, n_scans=len(scans.manifest), unreadable=scans.unreadable)
         seen = count_seen(config.checkpoint, scans, scans.manifest.rows("test"), what="test scans")
-        run.note(n_test_pretrained_on=seen)
+        run.note(n_test_pretrained_on=seen, encoder=None if encoder.card is None else asdict(encoder.card))
         emb = make(out=run.path)
         print(f"{len(emb.vectors)} scans -> {emb.vectors.shape[1]} numbers each")
     return run.path

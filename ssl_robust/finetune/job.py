@@ -45,7 +45,7 @@ class Job:
         self.settings, self.scans, self.task, self.encoder = settings, scans, task, encoder
         origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
         # The scans may have been prepared otherwise than those that the encoder learned from.
-        self.card = replace(origin, input_size=scans.image_size, resize=scans.resize)
+        self.card = replace(origin, input_size=scans.image_size, resize=scans.resize, weights_dtype="float32")
         self.history = History(task)
         trainer, seed = settings["trainer"], settings["seed"]
         device = pick_device(trainer["device"])

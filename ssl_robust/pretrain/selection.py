@@ -17,7 +17,7 @@ from ssl_robust.encoders.card import SNAPSHOTS, Card
 from ssl_robust.encoders.checkpoint import save_encoder
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.files import read_columns
-from ssl_robust.run import UserError
+from ssl_robust.run import Run, UserError
 
 # Criterion, as in `monitor.select=` -> its column in metrics.csv; higher is better in all but the last.
 CRITERIA = {
@@ -92,6 +92,26 @@ def epoch_of(select: str, rows: Mapping[str, np.ndarray]) -> int:
         rows: columns of the finished metrics.csv.
     """
     return choose(rows).get(select, int(rows["epoch"][-1]))
+
+
+def leave(run: Run, snapshots: Snapshots, *, select: str) -> None:
+    """Write the encoder that a run leaves behind, note which one it is and what each criterion would have chosen.
+
+    Args:
+        run: whose metrics.csv has its last row.
+        snapshots: of that run.
+        select: as in `epoch_of`.
+    """
+    rows = read_columns(run / "metrics.csv")
+    epoch, last = epoch_of(select, rows), int(rows["epoch"][-1])
+    if epoch == last:
+        save_encoder(snapshots.encoder, run.path, card=snapshots.describe(last))
+    else:
+        for file in place(run.path, epoch).iterdir():
+            shutil.copyfile(file, run / file.name)
+    run.note(epoch=epoch, chosen=choose(rows))
+    if select != LAST:
+        print(f"encoder.safetensors is that of epoch {epoch} of {last}, chosen by {select}", flush=True)
 
 
 def check_selection(settings: Mapping[str, Any]) -> None:

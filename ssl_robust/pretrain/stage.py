@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from omegaconf import OmegaConf
 
 from ssl_robust.data.batches import Batches
-from ssl_robust.data.scanset import ScanSet, open_scans
+from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.card import Card
-from ssl_robust.encoders.checkpoint import describe, save_encoder
-from ssl_robust.encoders.encoder import Encoder, create_encoder
-from ssl_robust.encoders.fingerprints import write_seen
-from ssl_robust.files import read_columns
+from ssl_robust.encoders.checkpoint import describe
+from ssl_robust.encoders.encoder import Encoder
+from ssl_robust.encoders.fingerprints import Beginning, beginning, write_seen
+from ssl_robust.encoders.resolve import open_scans_for
 from ssl_robust.pretrain.checks import (
     check_settings,
     check_smallest,
@@ -31,7 +29,8 @@ from ssl_robust.pretrain.checks import (
 from ssl_robust.pretrain.loop import Loop
 from ssl_robust.pretrain.method import build_method, fitting_views
 from ssl_robust.pretrain.monitor import make_monitor
-from ssl_robust.pretrain.selection import LAST, Snapshots, choose, epoch_of, place
+from ssl_robust.pretrain.selection import Snapshots, leave
+from ssl_robust.pretrain.starting import starting_encoder
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.device import pick_precision
 from ssl_robust.training.loggers import closing, make_loggers
@@ -62,37 +61,42 @@ def pretrain(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     check_settings(settings)
     fabric = launch(device=settings["trainer"]["device"], devices=n_devices(settings["trainer"]), prefix="trainer.")
-    scans = in_turn(fabric, lambda: open_scans(settings["data"]))
+    scans = in_turn(fabric, lambda: open_scans_for(config))
     scans.say_found()
     say_replaced_views(settings)
     rows = scans.manifest.rows(settings["data"]["split"])
     batch_size = fitting_batch_size(len(rows), settings, fabric.world_size)
     loggers = make_loggers(settings.get("logger"), settings["out"], settings)
-    loop, snapshots = _build(settings, scans, rows, batch_size, fabric, loggers)
+    encoder = starting_encoder(settings, scans, rows, fabric)
+    start = beginning(config.checkpoint, encoder)
+    card = partial(_card, settings, scans, len(rows), encoder, start)
+    snapshots = Snapshots(encoder, card, keep=settings["monitor"]["keep"])
+    loop = _build(settings, scans, rows, batch_size, fabric, encoder, loggers, snapshots)
     seen = (scans.manifest.fingerprint, len(rows))
     check_same_everywhere(fabric, seen, "the machines see different scans; give all of them the same data")
-    claimed = together(fabric, lambda: _claim(settings, scans, fabric))
+    claimed = together(fabric, lambda: _claim(settings, scans, fabric, start.fingerprint))
     if claimed is None:
         loop.fit(Path(settings["out"]), resume=settings["resume"])
         return Path(settings["out"])
     facts = {"n_scans": len(rows), "data_fingerprint": scans.manifest.fingerprint, "unreadable": scans.unreadable,
-             "batch_size": batch_size, "n_processes": fabric.world_size}  # fmt: skip
+             "batch_size": batch_size, "n_processes": fabric.world_size,
+             "encoder_fingerprint": start.fingerprint}  # fmt: skip
     with claimed as run:
         run.note(**facts)
-        write_seen(scans, rows, run.path)
+        write_seen(scans, rows, run.path, earlier=start.seen)
         with closing(loggers):
             loop.fit(run.path, resume=run.resumed)
-        _leave(settings, run, snapshots)
+        leave(run, snapshots, select=settings["monitor"]["select"])
     return run.path
 
 
-def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric) -> Run | None:
+def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric, encoder: str) -> Run | None:
     """The run directory, for the first process alone."""
     if not fabric.is_global_zero:
         return None
     out, resume = Path(settings["out"]), settings["resume"]
     if resume:
-        check_same(settings, stage="pretrain", fingerprint=scans.manifest.fingerprint)
+        check_same(settings, stage="pretrain", fingerprint=scans.manifest.fingerprint, encoder=encoder)
         say_if_rescaled(out, fabric.world_size)
     return Run(out, stage="pretrain", config=settings, resume=resume, overwrite=settings["overwrite"])
 
@@ -103,23 +107,11 @@ def _build(
     rows: np.ndarray,
     batch_size: int,
     fabric: Fabric,
+    encoder: Encoder,
     loggers: Sequence[Logger],
-) -> tuple[Loop, Snapshots]:
-    """The loop and what keeps the encoders that it passes through; new weights follow from the seed."""
-    # One process reads all scans for it; the others are told.
-    mean, std = fabric.broadcast(scans.statistics(rows) if fabric.is_global_zero else ([], []))
-    torch.manual_seed(settings["seed"])
-    encoder = create_encoder(
-        settings["encoder"],
-        in_chans=scans.channels,
-        input_size=scans.image_size,
-        mean=mean,
-        std=[max(value, 1e-3) for value in std],
-        encoder_args=settings["encoder_args"],
-    )
-    snapshots = Snapshots(
-        encoder, partial(_card, settings, scans, len(rows), encoder), keep=settings["monitor"]["keep"]
-    )
+    snapshots: Snapshots,
+) -> Loop:
+    """The loop that trains the encoder."""
     try:
         method = build_method(settings["method"], encoder)
         recipe = fitting_views(settings["method"], settings["views"])
@@ -155,10 +147,12 @@ def _build(
             raise UserError("monitor.select=knn needs labels in train and val; take rankme, lidar, alpha_req or last")
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
-    return loop, snapshots
+    return loop
 
 
-def _card(settings: Mapping[str, Any], scans: ScanSet, n_scans: int, encoder: Encoder, epochs: int) -> Card:
+def _card(
+    settings: Mapping[str, Any], scans: ScanSet, n_scans: int, encoder: Encoder, start: Beginning, epochs: int
+) -> Card:
     return describe(
         encoder,
         resize=scans.resize,
@@ -167,19 +161,5 @@ def _card(settings: Mapping[str, Any], scans: ScanSet, n_scans: int, encoder: En
         n_scans=n_scans,
         data_fingerprint=scans.manifest.fingerprint,
         data_licence=settings["data_licence"],
+        starts_from=start.words,
     )
-
-
-def _leave(settings: Mapping[str, Any], run: Run, snapshots: Snapshots) -> None:
-    """Write the encoder that the run leaves behind, and say which one it is."""
-    last, select = settings["trainer"]["max_epochs"], settings["monitor"]["select"]
-    rows = read_columns(run / "metrics.csv")
-    epoch = epoch_of(select, rows)
-    if epoch == last:
-        save_encoder(snapshots.encoder, run.path, card=snapshots.describe(last))
-    else:
-        for file in place(run.path, epoch).iterdir():
-            shutil.copyfile(file, run / file.name)
-    run.note(epoch=epoch, chosen=choose(rows))
-    if select != LAST:
-        print(f"encoder.safetensors is that of epoch {epoch} of {last}, chosen by {select}", flush=True)

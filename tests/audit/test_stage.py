@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from PIL import Image
 from ssl_robust.audit.stage import audit
 from ssl_robust.audit.suspects import thumbnail
 from ssl_robust.data.columns import read_table
+from ssl_robust.encoders.checkpoint import describe, save_encoder
+from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.report import render
 from ssl_robust.run import UserError
 from ssl_robust.settings import compose
@@ -219,9 +222,30 @@ def test_vectors_without_labels(tmp_path):
         start(tmp_path, "data=embeddings", f"data.path='{tmp_path / 'E.npy'}'")
 
 
-def test_scans_need_a_checkpoint(scans, tmp_path):
+def test_scans_need_a_checkpoint_where_none_ships(scans, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssl_robust.encoders.places.shipped_root", lambda: tmp_path)
     with pytest.raises(UserError, match="checkpoint= is missing"):
         start(tmp_path, *[each for each in scans if not each.startswith("checkpoint")])
+
+
+@pytest.mark.parametrize("in_chans", [1, 3])
+def test_scans_alone_are_audited_with_the_encoder_that_ships(scans, tmp_path, monkeypatch, capsys, in_chans):
+    shipped = tmp_path / "checkpoints"
+    encoder = create_encoder("resnet10t", in_chans=in_chans, input_size=32, mean=[0.5] * in_chans, std=[0.2] * in_chans)
+    card = describe(
+        encoder, resize="pad", method="simclr", epochs=1, n_scans=9000, data_fingerprint="", data_licence=""
+    )
+    save_encoder(encoder, shipped / "tiny", card=replace(card, trained_on=["made-up cells"]))
+    (shipped / "default.txt").write_text("tiny")
+    monkeypatch.setattr("ssl_robust.encoders.places.shipped_root", lambda: shipped)
+    out = start(tmp_path, *[each for each in scans if not each.startswith(("checkpoint", "encoder"))], "neighbors.k=5")
+    assert "Encoder: tiny, which ships with ssl-robust: resnet10t for" in (said := capsys.readouterr().out)
+    assert "simclr on 9,000 scans (made-up cells)" in said
+    assert json.loads((out / "audit.json").read_text())["checkpoint"] == "tiny"
+    run = json.loads((out / "run.json").read_text())
+    assert run["config"]["checkpoint"] == "default"
+    assert (run["encoder"]["in_chans"], run["encoder"]["n_scans"]) == (in_chans, 9000)
+    assert "embeddings of tiny" in render(out).read_text(encoding="utf-8")
 
 
 def test_thumbnails_are_eight_bits_and_small():

@@ -51,7 +51,8 @@ def test_timm_alone_reads_a_transformer(tmp_path):
 def test_the_card_holds_what_the_design_lists_and_no_path(checkpoint):
     values = read_json(checkpoint / "encoder.json")
     assert {"architecture", "in_chans", "input_size", "mean", "std", "model_args", "scaling", "resize", "method",
-            "epochs", "n_scans", "data_fingerprint", "data_licence", "version"} == set(values)  # fmt: skip
+            "epochs", "n_scans", "data_fingerprint", "data_licence", "version", "weights_dtype", "trained_on",
+            "training_command", "starts_from", "transfer"} == set(values)  # fmt: skip
     assert str(checkpoint.parent) not in json.dumps(values)
 
 
@@ -131,7 +132,7 @@ def test_a_path_that_holds_no_encoder(tmp_path):
 
 
 def test_a_shipped_checkpoint_is_found_by_its_name(checkpoint, monkeypatch):
-    monkeypatch.setattr("ssl_robust.encoders.checkpoint.shipped_checkpoints", lambda: {"chest": checkpoint})
+    monkeypatch.setattr("ssl_robust.encoders.places.shipped_checkpoints", lambda: {"chest": checkpoint})
     assert load_encoder("chest").name == "resnet10t"
     with pytest.raises(UserError, match="did you mean chest"):
         load_encoder("chets")

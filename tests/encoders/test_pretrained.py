@@ -5,7 +5,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from ssl_robust.encoders import pretrained
+from ssl_robust.encoders import hub
 from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.run import UserError
 
@@ -50,21 +50,24 @@ def test_a_file_of_another_architecture_is_refused(rgb_file, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         from_file(tmp_path / "broken.safetensors")
     with pytest.raises(UserError, match=r"not a .safetensors file"):
+        (tmp_path / "weights.pth").write_bytes(b"nothing")
         from_file(tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="does not exist"):
+        from_file(tmp_path / "nowhere.safetensors")
 
 
 def test_without_a_network_one_sentence_at_once(monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     start = time.monotonic()
     with pytest.raises(UserError, match=r"cannot be reached; connect once, or copy .* encoder_file="):
         create_encoder("resnet10t", in_chans=3, input_size=64, mean=None, std=None, pretrained=True)
-    assert time.monotonic() - start < 2 * pretrained._CONNECT_SECONDS
+    assert time.monotonic() - start < 2 * hub._CONNECT_SECONDS
 
 
 def test_weights_in_the_cache_need_no_network(monkeypatch, rgb_file):
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(rgb_file[0]))
-    monkeypatch.setattr(pretrained, "_answers", lambda _: pytest.fail("asked the network"))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(rgb_file[0]))
+    monkeypatch.setattr(hub, "_answers", lambda _: pytest.fail("asked the network"))
     encoder = create_encoder("resnet10t", in_chans=3, input_size=64, mean=None, std=None, pretrained=True)
     assert torch.equal(next(encoder.timm.parameters()), next(rgb_file[1].parameters()))
 

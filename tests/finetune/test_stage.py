@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from ssl_robust.data.scanset import open_scans
-from ssl_robust.encoders.checkpoint import describe, save_encoder
+from ssl_robust.encoders.checkpoint import describe, load_encoder, save_encoder
 from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.encoders.fingerprints import write_seen
 from ssl_robust.finetune import job as job_module
@@ -132,6 +133,16 @@ def test_resume_refuses_another_encoder(config, tmp_path):
     finetune(config(*options, copy, "resume=true"))
     with pytest.raises(UserError, match=r"checkpoint=.*b is another encoder than before"):
         finetune(config(*options, other, "resume=true"))
+
+
+def test_weights_that_were_stored_in_half_are_trained_and_kept_whole(config, tmp_path):
+    place = ssl_run(tmp_path / "ssl", 0).partition("=")[2].strip("'")
+    half = replace(load_encoder(place).card, weights_dtype="float16")
+    save_encoder(load_encoder(place), place, card=half)
+    out = finetune(config("trainer.max_epochs=1", "freeze=true", f"checkpoint='{place}'"))
+    (model,), card = load_classifier(out)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+    assert card["encoder"]["weights_dtype"] == "float32"
 
 
 def test_test_scans_that_the_encoder_was_pretrained_on_are_counted(config, tmp_path, capsys):

@@ -275,3 +275,16 @@ def test_one_pass_gives_the_pooled_features_and_the_map(architecture):
         pooled, grid = method.encoder.pooled_and_map(images)
         torch.testing.assert_close(pooled, method.encoder(images))
         torch.testing.assert_close(grid, method.encoder.feature_map(images))
+
+
+def test_mae_leaves_weights_alone_that_have_learned():
+    encoder = create_encoder(
+        "test_vit", in_chans=3, input_size=32, mean=[0.5] * 3, std=[0.2] * 3, encoder_args={"patch_size": 8}
+    )
+    before = encoder.timm.pos_embed.clone()
+    encoder.is_new = False
+    build_method(settings.defaults("method", "mae"), encoder)
+    assert torch.equal(encoder.timm.pos_embed, before)
+    encoder.is_new = True
+    build_method(settings.defaults("method", "mae"), encoder)
+    assert not torch.equal(encoder.timm.pos_embed, before)

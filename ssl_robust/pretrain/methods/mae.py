@@ -57,7 +57,8 @@ class MAE(Method):
             raise ValueError(
                 f"mask_ratio={mask_ratio} shows {self.n_visible} of {self.n_patches} patches; take e.g. 0.75"
             )
-        _initialize(transformer)
+        if encoder.is_new:
+            _initialize(transformer)
         self.embed = nn.Linear(transformer.embed_dim, decoder_dim)
         self.decoder = MaskedVisionTransformerDecoderTIMM(
             self.n_patches, decoder_dim, decoder_depth, decoder_heads, num_prefix_tokens=self.n_prefix
