@@ -6,6 +6,7 @@ import numpy as np
 
 _CHUNK = 65_536
 _HEAD, _TAIL = 0.02, 0.5  # shares of the spectrum between which its decay is read off
+_FEWEST = 7  # eigenvalues above zero of which a decay can be read off
 
 
 def effective_rank(vectors: np.ndarray) -> float:
@@ -51,7 +52,7 @@ def lidar(views: np.ndarray) -> float:
         views: (N, Q, D) embeddings of Q >= 2 views of each scan.
 
     Returns:
-        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide.
+        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide, as a single one does.
     """
     from scipy.linalg import eigh
 
@@ -71,17 +72,19 @@ def spectral_decay(vectors: np.ndarray) -> float:
     eigenvalues are the set's own few large factors and the last ones are bent down by the number of samples.
 
     Args:
-        vectors: (N, D) embeddings, at least 8 of at least 8 dimensions.
+        vectors: (N, D) embeddings.
 
     Returns:
-        alpha; NaN where the vectors span fewer directions than it takes.
+        alpha; NaN for fewer than 8 vectors or 7 dimensions, and where they span fewer directions than it takes.
     """
     vectors = np.asarray(vectors)
     values = np.linalg.eigvalsh(_moments(vectors, vectors.mean(axis=0, dtype=np.float64)))[::-1]
     n = min(len(vectors) - 1, len(values))
+    if n < _FEWEST:
+        return float("nan")
     index = np.unique(np.geomspace(max(1, _HEAD * n), max(2, _TAIL * n), 50).round().astype(int))
     chosen = values[index - 1]
-    if n < 7 or not (chosen > 1e-12 * values[0]).all():
+    if not (chosen > 1e-12 * values[0]).all():
         return float("nan")
     return float(-np.polyfit(np.log(index), np.log(chosen), 1)[0])
 
