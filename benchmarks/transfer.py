@@ -6,7 +6,7 @@
         data.columns.patient_id=group_id encoder=regnetx_002 views=xray trainer.max_epochs=25
 
 A row is a pretraining method, `random` (an untrained encoder), `histogram` (64 intensity bins a channel) or
-`supervised` (the same encoder trained from scratch on the clean training labels for `--supervised-epochs`; its kNN and
+`supervised` (the same encoder trained from scratch on the clean training labels, as `--supervised` says; its kNN and
 probe columns hold the classifier's own test measure). `audit AP` is the average precision of `ssl-robust audit
 noise=symmetric noise.rate=0.2` with the features. Everything after `--` goes to `ssl-robust pretrain`. Finished cells
 of `--out` are kept, so a killed benchmark continues; so are the runs in `--keep`.
