@@ -240,8 +240,8 @@ def _check_type(key: str, value: Any, default: Any) -> None:
             if number and isinstance(value, int) and 0 <= value < _SEEDS
             else f"a whole number from 0 to {_SEEDS - 1}"
         )
-    elif isinstance(default, DictConfig) and default and not isinstance(value, Mapping):
-        wanted = f"one of its parts, e.g. {key}.{next(iter(default))}="
+    elif isinstance(default, DictConfig) and default:
+        wanted = None if isinstance(value, Mapping) else f"one of its parts, e.g. {key}.{next(iter(default))}="
     elif isinstance(default, ListConfig):
         wanted = f"a list such as '{key}=[…]'" if isinstance(value, (str, bool)) or value is None else None
         if wanted and default and isinstance(default[0], str):
