@@ -52,15 +52,19 @@ def lidar(views: np.ndarray) -> float:
         views: (N, Q, D) embeddings of Q >= 2 views of each scan.
 
     Returns:
-        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide, as a single one does.
+        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide, as a single one does; NaN where
+        embeddings are so large that 1e-4 is lost in rounding, as those of a training that diverges.
     """
-    from scipy.linalg import eigh
+    from scipy.linalg import LinAlgError, eigh
 
     means = views.mean(axis=1, dtype=np.float64)
     between = _moments(means, means.mean(axis=0)) / len(means)
     around = (views - means[:, None]).reshape(-1, views.shape[2])
     within = _moments(around, np.zeros(views.shape[2])) / len(around)
-    values = eigh(between, within + 1e-4 * np.eye(len(within)), eigvals_only=True)
+    try:
+        values = eigh(between, within + 1e-4 * np.eye(len(within)), eigvals_only=True)
+    except LinAlgError:
+        return float("nan")
     return _entropy_rank(np.clip(values, 0, None)[-min(len(views) - 1, len(values)) :])
 
 

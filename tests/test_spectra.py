@@ -32,6 +32,9 @@ def test_lidar_counts_the_directions_in_which_scans_differ_beyond_their_views():
     assert spectra.lidar(noisy) == pytest.approx(3, rel=0.1)
     assert spectra.lidar(np.ones((10, 3, 4))) == 0
     assert spectra.lidar(rng.normal(size=(1, 3, 4))) == 0
+    few = rng.normal(size=(10, 1, 64)) + rng.normal(size=(10, 3, 64))
+    assert spectra.lidar(1e3 * few) > 1
+    assert np.isnan(spectra.lidar(1e8 * few))
 
 
 def test_lidar_is_its_formula():

@@ -125,14 +125,14 @@ def make_monitor(
     twins, whole = settings["lidar"], Crop(settings["lidar"]["views"], 1.0)
     return Monitor(
         scans,
-        _some(labelled if len(val) else labelled[:0], settings["reference"], seed),
-        _some(unseen, settings["queries"], seed),
-        _some(unseen, twins["scans"], seed),
-        Views(crops=[whole], image_size=scans.image_size, channels=scans.channels, **recipe),
-        seed,
-        batch_size,
-        settings["k"],
-        settings["temperature"],
+        reference=_some(labelled if len(val) else labelled[:0], settings["reference"], seed),
+        queries=_some(unseen, settings["queries"], seed),
+        twins=_some(unseen, twins["scans"], seed),
+        views=Views(crops=[whole], image_size=scans.image_size, channels=scans.channels, **recipe),
+        seed=seed,
+        batch_size=batch_size,
+        k=settings["k"],
+        temperature=settings["temperature"],
     )
 
 
