@@ -46,7 +46,8 @@ def lidar(views: np.ndarray) -> float:
 
     Thilak et al. 2023, arXiv 2312.04000, eq. 2-5: with the scans as classes, eigenvalues of
     S_w^(-1/2) S_b S_w^(-1/2) for the covariance S_b of the scans' means and the mean covariance S_w of views around
-    them, plus 1e-4 on its diagonal; their rank as in RankMe. The paper takes 1,000 scans and 50 views.
+    them, plus 1e-4 on its diagonal; their rank as in RankMe. The paper takes 1,000 scans and 50 views. With fewer than
+    D views around their means, N (Q - 1), S_w is nothing along some directions, and what scans do there dominates.
 
     Args:
         views: (N, Q, D) embeddings of Q >= 2 views of each scan.
