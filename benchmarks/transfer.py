@@ -5,11 +5,12 @@
         data=npz data.path=cxr_pneumonia_64.npz data.index=cxr_pneumonia_index.csv.gz \
         data.columns.patient_id=group_id encoder=regnetx_002 views=xray trainer.max_epochs=25
 
-A row is a pretraining method, `default` (the encoder that ships) or the folder of another checkpoint, `random` (an untrained encoder), `histogram` (64 intensity bins a channel) or
-`supervised` (the same encoder trained from scratch on the clean training labels for `--supervised-epochs`; its kNN and
-probe columns hold the classifier's own test measure). `audit AP` is the average precision of `ssl-robust audit
-noise=symmetric noise.rate=0.2` with the features. Everything after `--` goes to `ssl-robust pretrain`. Finished cells
-of `--out` are kept, so a killed benchmark continues; so are the runs in `--keep`.
+A row is a pretraining method, `default` (the encoder that ships), the folder of another checkpoint, `random` (an
+untrained encoder), `histogram` (64 intensity bins a channel) or `supervised` (the same encoder trained from scratch on
+the clean training labels, with the options of `--supervised`; its kNN and probe columns hold the classifier's own test
+measure). `audit AP` is the average precision of `ssl-robust audit noise=symmetric noise.rate=0.2` with the features.
+Everything after `--` goes to `ssl-robust pretrain`. Finished cells of `--out` are kept, so a killed benchmark
+continues; so are the runs in `--keep`.
 
 `--core-minutes 10` gives all methods one budget: each gets as many epochs as fit into so much processor time, measured
 beforehand in two short runs, so that neither cores nor other work on the machine change the result. `minutes` then is
