@@ -5,11 +5,12 @@
         data=npz data.path=cxr_pneumonia_64.npz data.index=cxr_pneumonia_index.csv.gz \
         data.columns.patient_id=group_id encoder=regnetx_002 views=xray trainer.max_epochs=25
 
-A row is a pretraining method, `random` (an untrained encoder), `histogram` (64 intensity bins a channel) or
-`supervised` (the same encoder trained from scratch on the clean training labels, as `--supervised` says; its kNN and
-probe columns hold the classifier's own test measure). `audit AP` is the average precision of `ssl-robust audit
-noise=symmetric noise.rate=0.2` with the features. Everything after `--` goes to `ssl-robust pretrain`. Finished cells
-of `--out` are kept, so a killed benchmark continues; so are the runs in `--keep`.
+A row is a pretraining method, `default` (the encoder that ships), the folder of another checkpoint, `random` (an
+untrained encoder), `histogram` (64 intensity bins a channel) or `supervised` (the same encoder trained from scratch on
+the clean training labels, with the options of `--supervised`; its kNN and probe columns hold the classifier's own test
+measure). `audit AP` is the average precision of `ssl-robust audit noise=symmetric noise.rate=0.2` with the features.
+Everything after `--` goes to `ssl-robust pretrain`. Finished cells of `--out` are kept, so a killed benchmark
+continues; so are the runs in `--keep`.
 
 `--core-minutes 10` gives all methods one budget: each gets as many epochs as fit into so much processor time, measured
 beforehand in two short runs, so that neither cores nor other work on the machine change the result. `minutes` then is
@@ -104,12 +105,13 @@ def cell(
     if row == "histogram":
         scans = open_scans(compose("embed", [*only("embed", common), "checkpoint=none"]).data)
         return score(histogram(scans.pixels), scans.manifest, split, seed)
-    if row != "random":
+    if row in choices("method"):
         resumed = ["resume=true"] if out.exists() else []
         pretrain(compose("pretrain", [*common, *resumed, f"method={row}", quote_path("out", out)]))
     minutes = (time.process_time() - started) / 60
-    checkpoint = "checkpoint=none" if row == "random" else quote_path("checkpoint", out)
-    encoder, scans = open_encoder_and_scans(compose("embed", [*only("embed", common), checkpoint]))
+    chosen = {"random": "none"}.get(row, str(out) if row in choices("method") else row)
+    settings = [each for each in only("embed", common) if chosen == "none" or not each.startswith("encoder")]
+    encoder, scans = open_encoder_and_scans(compose("embed", [*settings, quote_path("checkpoint", chosen)]))
     vectors = embed(encoder, scans, batch_size=512).vectors
     return {**score(vectors, scans.manifest, split, seed), "minutes": minutes}
 
