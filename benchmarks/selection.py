@@ -82,7 +82,9 @@ def interval(values: np.ndarray) -> str:
 
 
 def rho(rows: pd.DataFrame, name: str) -> float:
-    return float(spearmanr(rows[name], rows["truth"]).statistic) if rows[name].nunique() > 1 else 0.0
+    """Spearman's rank correlation where the measure could be told."""
+    told = rows[rows[name].notna()]
+    return float(spearmanr(told[name], told["truth"]).statistic) if told[name].nunique() > 1 else 0.0
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -98,7 +100,8 @@ def table(rows: pd.DataFrame) -> str:
         # Of equals the later one, as the loop chooses.
         gains = np.array(
             [
-                run.sort_values([name, "epoch"])["truth"].iloc[-1] - run.sort_values("epoch")["truth"].iloc[-1]
+                run.sort_values([name, "epoch"], na_position="first")["truth"].iloc[-1]
+                - run.sort_values("epoch")["truth"].iloc[-1]
                 for run in runs
             ]
         )

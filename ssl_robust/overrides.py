@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -228,7 +228,7 @@ def _choices_with(stage: str, key: str) -> list[str]:
 
 def _check_type(key: str, value: Any, default: Any) -> None:
     """Refuse a value whose type the default rules out; a text or an empty default takes anything."""
-    from omegaconf import ListConfig
+    from omegaconf import DictConfig, ListConfig
 
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     wanted = None
@@ -240,6 +240,8 @@ def _check_type(key: str, value: Any, default: Any) -> None:
             if number and isinstance(value, int) and 0 <= value < _SEEDS
             else f"a whole number from 0 to {_SEEDS - 1}"
         )
+    elif isinstance(default, DictConfig) and default:
+        wanted = None if isinstance(value, Mapping) else f"one of its parts, e.g. {key}.{next(iter(default))}="
     elif isinstance(default, ListConfig):
         wanted = f"a list such as '{key}=[…]'" if isinstance(value, (str, bool)) or value is None else None
         if wanted and default and isinstance(default[0], str):

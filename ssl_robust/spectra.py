@@ -6,6 +6,7 @@ import numpy as np
 
 _CHUNK = 65_536
 _HEAD, _TAIL = 0.02, 0.5  # shares of the spectrum between which its decay is read off
+_FEWEST = 7  # eigenvalues above zero of which a decay can be read off
 
 
 def effective_rank(vectors: np.ndarray) -> float:
@@ -45,21 +46,26 @@ def lidar(views: np.ndarray) -> float:
 
     Thilak et al. 2023, arXiv 2312.04000, eq. 2-5: with the scans as classes, eigenvalues of
     S_w^(-1/2) S_b S_w^(-1/2) for the covariance S_b of the scans' means and the mean covariance S_w of views around
-    them, plus 1e-4 on its diagonal; their rank as in RankMe. The paper takes 1,000 scans and 50 views.
+    them, plus 1e-4 on its diagonal; their rank as in RankMe. The paper takes 1,000 scans and 50 views. With fewer than
+    D views around their means, N (Q - 1), S_w is nothing along some directions, and what scans do there dominates.
 
     Args:
         views: (N, Q, D) embeddings of Q >= 2 views of each scan.
 
     Returns:
-        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide.
+        In [1, min(N - 1, D)], higher = better; 0.0 where all scans coincide, as a single one does; NaN where
+        embeddings are so large that 1e-4 is lost in rounding, as those of a training that diverges.
     """
-    from scipy.linalg import eigh
+    from scipy.linalg import LinAlgError, eigh
 
     means = views.mean(axis=1, dtype=np.float64)
     between = _moments(means, means.mean(axis=0)) / len(means)
     around = (views - means[:, None]).reshape(-1, views.shape[2])
     within = _moments(around, np.zeros(views.shape[2])) / len(around)
-    values = eigh(between, within + 1e-4 * np.eye(len(within)), eigvals_only=True)
+    try:
+        values = eigh(between, within + 1e-4 * np.eye(len(within)), eigvals_only=True)
+    except LinAlgError:
+        return float("nan")
     return _entropy_rank(np.clip(values, 0, None)[-min(len(views) - 1, len(values)) :])
 
 
@@ -71,17 +77,19 @@ def spectral_decay(vectors: np.ndarray) -> float:
     eigenvalues are the set's own few large factors and the last ones are bent down by the number of samples.
 
     Args:
-        vectors: (N, D) embeddings, at least 8 of at least 8 dimensions.
+        vectors: (N, D) embeddings.
 
     Returns:
-        alpha; NaN where the vectors span fewer directions than it takes.
+        alpha; NaN for fewer than 8 vectors or 7 dimensions, and where they span fewer directions than it takes.
     """
     vectors = np.asarray(vectors)
     values = np.linalg.eigvalsh(_moments(vectors, vectors.mean(axis=0, dtype=np.float64)))[::-1]
     n = min(len(vectors) - 1, len(values))
+    if n < _FEWEST:
+        return float("nan")
     index = np.unique(np.geomspace(max(1, _HEAD * n), max(2, _TAIL * n), 50).round().astype(int))
     chosen = values[index - 1]
-    if n < 7 or not (chosen > 1e-12 * values[0]).all():
+    if not (chosen > 1e-12 * values[0]).all():
         return float("nan")
     return float(-np.polyfit(np.log(index), np.log(chosen), 1)[0])
 

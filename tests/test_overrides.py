@@ -47,6 +47,11 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
         ("embed", [*NPZ, "checkpoint=none", "batch_size=inf"], "batch_size=inf does not fit, expected a whole number"),
         ("embed", [*NPZ, "checkpoint=none", "batch_size=8.0"], "batch_size=8.0 does not fit, expected a whole number"),
         ("audit", [*NPZ, "checkpoint=none", "neighbors.k=null"], "neighbors.k=null does not fit"),
+        (
+            "pretrain",
+            [*NPZ, "method=simclr", "views.blur=0"],
+            "views.blur=0 does not fit, expected one of its parts, e.g. views.blur.p=",
+        ),
         ("pretrain", ["--epochs", "5"], "without dashes"),
         ("pretrain", ["simclr"], "is not of the form key=value"),
         ("pretrain", [*NPZ, "method=simclr", "encoder=[a"], "put it in quotes"),

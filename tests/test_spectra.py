@@ -31,6 +31,10 @@ def test_lidar_counts_the_directions_in_which_scans_differ_beyond_their_views():
     noisy[:, :, :2] += 5 * rng.normal(size=(300, 6, 2))  # two of the five now vary between views of one scan
     assert spectra.lidar(noisy) == pytest.approx(3, rel=0.1)
     assert spectra.lidar(np.ones((10, 3, 4))) == 0
+    assert spectra.lidar(rng.normal(size=(1, 3, 4))) == 0
+    few = rng.normal(size=(10, 1, 64)) + rng.normal(size=(10, 3, 64))
+    assert spectra.lidar(1e3 * few) > 1
+    assert np.isnan(spectra.lidar(1e8 * few))
 
 
 def test_lidar_is_its_formula():
@@ -58,3 +62,6 @@ def test_spectral_decay_of_few_directions_is_unknown():
     few = np.random.default_rng(0).normal(size=(100, 3)) @ np.random.default_rng(1).normal(size=(3, 64))
     assert np.isnan(spectra.spectral_decay(few))
     assert np.isnan(spectra.spectral_decay(np.ones((50, 16))))
+    for shape in ((1, 16), (7, 16), (50, 6), (50, 1)):
+        assert np.isnan(spectra.spectral_decay(np.random.default_rng(0).normal(size=shape)))
+    assert np.isfinite(spectra.spectral_decay(np.random.default_rng(0).normal(size=(8, 7))))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,17 @@ from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.pretrain.method import fitting_views
 from ssl_robust.pretrain.selection import check_selection
 from ssl_robust.run import Run, UserError, read_run
+
+_LEAST = {
+    "trainer.max_epochs": 1,
+    "trainer.batch_size": 2,  # batch normalisation cannot take a scan that is alone in its batch
+    "trainer.accumulate": 1,
+    "monitor.reference": 0,  # no vote then
+    "monitor.queries": 2,
+    "monitor.k": 1,
+    "monitor.lidar.scans": 2,
+    "monitor.lidar.views": 2,  # how views of one scan vary cannot be seen in one
+}
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -27,12 +40,11 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """
     if "split" not in settings["data"]:  # vectors
         raise UserError("data=embeddings is for the audit, pretraining needs scans; give data=folder, csv or npz")
-    trainer = settings["trainer"]
-    # Batch normalisation cannot take a scan that is alone in its batch.
-    for name, least in (("max_epochs", 1), ("batch_size", 2), ("accumulate", 1)):
-        if not isinstance(trainer[name], int) or trainer[name] < least:
-            raise UserError(f"trainer.{name}={trainer[name]} does not fit; expected a whole number, at least {least}")
-    minutes = trainer["checkpoint_minutes"]
+    for name, least in _LEAST.items():
+        value = reduce(getitem, name.split("."), settings)
+        if not isinstance(value, int) or value < least:
+            raise UserError(f"{name}={value} does not fit; expected a whole number, at least {least}")
+    minutes = settings["trainer"]["checkpoint_minutes"]
     if not isinstance(minutes, int | float) or minutes <= 0:
         raise UserError(f"trainer.checkpoint_minutes={minutes} does not fit; expected a number of minutes, e.g. 10")
     if settings["data"]["split"] not in ("train", "val", "test", "all"):

@@ -134,6 +134,8 @@ class Loop:
                 place = start if epoch == start.epoch else Place(epoch)
                 self._record(out, display, self._epoch(place, out, display))
                 self.checkpoints.save(out, Place(epoch + 1))
+                if self.snapshots is not None and self.fabric.is_global_zero:
+                    self.snapshots.drop(out)
         finally:
             display.close()
 

@@ -25,6 +25,7 @@ from ssl_robust.training.world import gather_rows, together
 # Below these a linear probe has next to nothing left to separate: all scans lie on one point or one line.
 _COLLAPSED_SPREAD = 0.01
 _COLLAPSED_RANK = 1.5
+_FEWEST = 8  # of fewer scans even good features span next to nothing
 _ROWS_OF_AUTO = 25
 
 
@@ -59,8 +60,9 @@ class Monitor:
 
         Returns:
             `effective_rank` (RankMe, arXiv 2210.02885), `lidar` (arXiv 2312.04000), `spectral_decay` (alpha-ReQ),
-            `feature_spread` (1 = isotropic, 0 = a single point) and `collapsed` (1 = yes); `knn_balanced_accuracy`
-            against the labels as given, where both training and validation scans have them.
+            `feature_spread` (1 = isotropic, 0 = a single point) and `collapsed` (1 = yes, 0 also where
+            scans are too few to tell); `knn_balanced_accuracy` against the labels as given, where both training and
+            validation scans have them.
         """
         vectors, reference = (
             self._embed(encode_rows, encoder, rows, fabric) for rows in (self.queries, self.reference)
@@ -69,7 +71,7 @@ class Monitor:
         if not fabric.is_global_zero:
             return {}
         rank, spread = spectra.effective_rank(vectors), spectra.feature_spread(vectors)
-        collapsed = spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK
+        collapsed = len(vectors) >= _FEWEST and (spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK)
         values = {"effective_rank": rank, "lidar": spectra.lidar(twins),
                   "spectral_decay": spectra.spectral_decay(vectors)}  # fmt: skip
         return self._vote(reference, vectors) | values | {"feature_spread": spread, "collapsed": int(collapsed)}
@@ -123,14 +125,14 @@ def make_monitor(
     twins, whole = settings["lidar"], Crop(settings["lidar"]["views"], 1.0)
     return Monitor(
         scans,
-        _some(labelled if len(val) else labelled[:0], settings["reference"], seed),
-        _some(unseen, settings["queries"], seed),
-        _some(unseen, twins["scans"], seed),
-        Views(crops=[whole], image_size=scans.image_size, channels=scans.channels, **recipe),
-        seed,
-        batch_size,
-        settings["k"],
-        settings["temperature"],
+        reference=_some(labelled if len(val) else labelled[:0], settings["reference"], seed),
+        queries=_some(unseen, settings["queries"], seed),
+        twins=_some(unseen, twins["scans"], seed),
+        views=Views(crops=[whole], image_size=scans.image_size, channels=scans.channels, **recipe),
+        seed=seed,
+        batch_size=batch_size,
+        k=settings["k"],
+        temperature=settings["temperature"],
     )
 
 

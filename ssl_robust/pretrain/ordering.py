@@ -43,7 +43,7 @@ def distant_orders(n_tiles: int, n_orders: int) -> np.ndarray:
         raise ValueError(f"expected 2 to {n_all} orders of {n_tiles} tiles, got {n_orders}")
     flat = itertools.chain.from_iterable(itertools.permutations(range(n_tiles)))
     everything = np.fromiter(flat, dtype=np.int8, count=n_all * n_tiles)
-    places = np.ascontiguousarray(everything.reshape(n_all, n_tiles).T)  # orders are columns: ten times as fast
+    places = np.ascontiguousarray(everything.reshape(n_all, n_tiles).T)  # orders are columns, compared place by place
     chosen = [0]
     nearest, total = np.full(n_all, n_tiles), np.zeros(n_all, dtype=int)
     while len(chosen) < n_orders:

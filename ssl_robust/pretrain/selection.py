@@ -17,7 +17,7 @@ from ssl_robust.encoders.card import SNAPSHOTS, Card
 from ssl_robust.encoders.checkpoint import save_encoder
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.files import read_columns
-from ssl_robust.run import Run, UserError
+from ssl_robust.run import Run, UserError, replacing
 
 # Criterion, as in `monitor.select=` -> its column in metrics.csv; higher is better in all but the last.
 CRITERIA = {
@@ -53,7 +53,7 @@ def choose(rows: Mapping[str, np.ndarray]) -> dict[str, int]:
 
 
 class Snapshots:
-    """Keeps, after each look, the encoder as it is if a criterion would choose it, and drops those no longer chosen.
+    """Keeps, after each look, the encoder as it is if a criterion would choose it; drops those no longer chosen.
 
     All of it follows from metrics.csv, so that a resumed run needs no memory of its own.
 
@@ -70,18 +70,23 @@ class Snapshots:
         """Called when the row of `epoch` has just been written to `out/metrics.csv`."""
         if self.keep == "none" or epoch == 0:
             return
-        chosen = {place(out, each) for each in choose(read_columns(out / "metrics.csv")).values()}
-        if self.keep == "all" or place(out, epoch) in chosen:
-            place(out, epoch).mkdir(parents=True, exist_ok=True)
+        if self.keep == "all" or place(out, epoch) in _chosen_places(out):
             save_encoder(self.encoder, place(out, epoch), card=self.describe(epoch))
+
+    def drop(self, out: Path) -> None:
+        """Called when `last.ckpt` has been saved, too: a run that is killed before may come to another choice."""
         if self.keep == "chosen":
-            for old in set((out / SNAPSHOTS).glob("*")) - chosen:
+            for old in set((out / SNAPSHOTS).glob("*")) - _chosen_places(out):
                 shutil.rmtree(old)
 
 
 def place(out: Path, epoch: int) -> Path:
     """Directory of the snapshot after `epoch` epochs."""
     return out / SNAPSHOTS / f"{epoch:04d}"
+
+
+def _chosen_places(out: Path) -> set[Path]:
+    return {place(out, epoch) for epoch in choose(read_columns(out / "metrics.csv")).values()}
 
 
 def epoch_of(select: str, rows: Mapping[str, np.ndarray]) -> int:
@@ -108,10 +113,13 @@ def leave(run: Run, snapshots: Snapshots, *, select: str) -> None:
         save_encoder(snapshots.encoder, run.path, card=snapshots.describe(last))
     else:
         for file in place(run.path, epoch).iterdir():
-            shutil.copyfile(file, run / file.name)
-    run.note(epoch=epoch, chosen=choose(rows))
+            with replacing(run / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+    chosen = choose(rows)
+    run.note(epoch=epoch, chosen=chosen)
     if select != LAST:
-        print(f"encoder.safetensors is that of epoch {epoch} of {last}, chosen by {select}", flush=True)
+        how = f"chosen by {select}" if select in chosen else f"since {select} could not be told on these scans"
+        print(f"encoder.safetensors is that of epoch {epoch} of {last}, {how}", flush=True)
 
 
 def check_selection(settings: Mapping[str, Any]) -> None:

@@ -51,7 +51,8 @@ def pretrain(config: DictConfig) -> Path:
         config: composed from `configs/pretrain.yaml`.
 
     Returns:
-        The run directory: encoder.safetensors, encoder.json, scans.npy, metrics.csv, last.ckpt, run.json, config.yaml.
+        The run directory: encoder.safetensors, encoder.json, snapshots/, scans.npy, metrics.csv, last.ckpt, run.json,
+        config.yaml.
 
     Raises:
         UserError: an option does not fit, there are too few scans, the run to be resumed was another one, or the

@@ -32,7 +32,8 @@ def starting_encoder(settings: Mapping[str, Any], scans: ScanSet, rows: np.ndarr
     torch.manual_seed(settings["seed"])
     if settings["checkpoint"] != "none":
         encoder = open_encoder(OmegaConf.create(dict(settings)), scans)
-        if "img_size" not in encoder.model_args:  # the others bring all views to their own size
+        arguments = encoder.model_args
+        if "img_size" not in arguments or arguments.get("dynamic_img_size"):  # the others bring views to their own size
             encoder.input_size = scans.image_size
         return encoder
     # One process reads all scans for it; the others are told.

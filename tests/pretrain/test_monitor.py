@@ -68,6 +68,29 @@ def test_collapsed_features_are_told(scans):
     assert collapsed["feature_spread"] < healthy["feature_spread"]
 
 
+def test_too_few_scans_do_not_tell_a_collapse(scans):
+    monitor = make_monitor(scans, {**SETTINGS, "queries": 2}, RECIPE, batch_size=16, seed=0)
+    assert monitor(Features(lambda pixels: pixels[:, :4]), CPU)["collapsed"] == 0
+
+
+def test_every_look_sees_the_same_views_of_the_same_scans(scans):
+    seen = []
+
+    def function(pixels):
+        seen.append(pixels.clone())
+        return pixels[:, :4]
+
+    monitor = make_monitor(scans, {**SETTINGS, "lidar": {"scans": 6, "views": 3}}, RECIPE, batch_size=16, seed=0)
+    first, second = monitor(Features(function), CPU), monitor(Features(function), CPU)
+    assert first == pytest.approx(second, nan_ok=True)
+    half = len(seen) // 2
+    assert all(torch.equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
+    views = seen[half - 3 : half]
+    assert [len(each) for each in views] == [6, 6, 6]
+    assert not torch.equal(views[0], views[1])
+    assert first["lidar"] > 1
+
+
 def test_training_goes_on_in_the_mode_it_was_in(scans):
     monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
     encoder = Features(lambda pixels: pixels[:, :4])

@@ -262,7 +262,9 @@ def test_densecl_is_infonce_of_whole_views_and_of_matched_places():
 
 
 def test_densecl_refuses_a_map_of_few_places():
-    with pytest.raises(UserError, match="encoder=resnet10t makes 1 x 1 of a view of 32 px; take encoder_args.output_"):
+    with pytest.raises(
+        UserError, match="resnet10t makes 1 x 1 of a view of 32 px; take encoder_args.output_stride=8 or"
+    ):
         around_transformer("densecl", architecture="resnet10t", encoder_args={})
     around_transformer("densecl", architecture="resnet10t", encoder_args={"output_stride": 8})
 

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from ssl_robust import settings
+from ssl_robust.data.draws import Draws
+from ssl_robust.data.view_appearance import Appearance
 from ssl_robust.pretrain.method import build_method, fitting_views
 from ssl_robust.pretrain.methods.jigmag import magnify
 from ssl_robust.pretrain.methods.jigsaw import cut_tiles
@@ -234,6 +236,15 @@ def test_rotation_is_asked_of_upright_views(recipe):
     assert views["rotation"] == views["flip"]["vertical"] == 0
 
 
+@pytest.mark.parametrize("recipe", settings.choices("views"))
+def test_mae_draws_scans_that_look_as_they_are(recipe):
+    views = fitting_views(settings.defaults("method", "mae"), settings.defaults("views", recipe))
+    geometry = ("smallest_crop", "flip", "rotation", "aspect", "elastic")
+    appearance = Appearance(channels=3, **{key: value for key, value in views.items() if key not in geometry})
+    scans, generator = torch.rand(B, 3, SIDE, SIDE), torch.Generator()
+    assert torch.equal(appearance(scans.clone(), Draws(generator)), scans)
+
+
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
@@ -243,6 +254,7 @@ def test_rotation_is_asked_of_upright_views(recipe):
         ("jigmag", {"magnifications": [0.5, 1.0]}, "each at least 1"),
         ("vae", {"beta": -1.0}, "beta >= 0"),
         ("vae", {"pixel_std": 0.0}, "pixel_std > 0"),
+        ("vae", {"n_doublings": 0}, "n_doublings of at least 1"),
     ],
 )
 def test_values_that_make_no_sense(name, values, message):

@@ -4,6 +4,8 @@ import pytest
 from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.encoders.fingerprints import encoder_fingerprint
 from ssl_robust.files import append_row, read_columns, read_json
+from ssl_robust.pretrain import selection
+from ssl_robust.pretrain.checkpoints import Checkpoints
 from ssl_robust.pretrain.selection import check_selection, choose, epoch_of
 from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import UserError
@@ -60,6 +62,32 @@ def test_the_run_keeps_what_criteria_choose_and_leaves_the_selected_encoder(conf
     assert left.card.epochs == chosen["rankme"]
     best = load_encoder(run / "snapshots" / f"{chosen['rankme']:04d}")
     assert encoder_fingerprint(left) == encoder_fingerprint(best)
+
+
+def test_an_encoder_is_dropped_once_the_state_after_its_successor_is_saved(config, monkeypatch, tmp_path):
+    # A run that is killed between the two, and goes on with other processes, may want the earlier one again.
+    monkeypatch.setattr(selection, "choose", lambda rows: {"rankme": int(rows["epoch"][-1])})
+    save = Checkpoints.save
+
+    def killed(self, out, place):
+        if place.epoch == 3:
+            raise KeyboardInterrupt
+        save(self, out, place)
+
+    monkeypatch.setattr(Checkpoints, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config("monitor.every=1"))
+    assert kept(tmp_path / "run") == {2, 3}
+    monkeypatch.setattr(Checkpoints, "save", save)
+    assert kept(pretrain(config("monitor.every=1", "resume=true"))) == {3}
+
+
+def test_a_criterion_that_could_not_be_told_is_not_said_to_have_chosen(config, capsys):
+    # Fewer scans than a spectrum's decay can be read off.
+    run = pretrain(config("monitor.select=alpha_req", "monitor.queries=5", "trainer.max_epochs=1"))
+    assert "is that of epoch 1 of 1, since alpha_req could not be told on these scans" in capsys.readouterr().out
+    assert load_encoder(run).card.epochs == 1
+    assert "alpha_req" not in read_json(run / "run.json")["chosen"]
 
 
 def test_all_or_no_encoders_can_be_kept(config):

@@ -184,6 +184,8 @@ def test_views_that_a_method_replaces_are_said(capsys, overrides, said):
         ("trainer.checkpoint_minutes=0", "trainer.checkpoint_minutes=0 does not fit"),
         ("data.split=dev", "data.split=dev is unknown"),
         ("monitor.every=0", "monitor.every=0 does not fit"),
+        ("monitor.queries=1", "monitor.queries=1 does not fit; expected a whole number, at least 2"),
+        ("monitor.lidar.views=1", "monitor.lidar.views=1 does not fit"),
         ("encoder=resnet0815", "is not a timm model"),
         ("method.temperature=0", "an option of method, views or optim does not fit"),
         ("views.flip.horizontal=2", "an option of method, views or optim does not fit"),

@@ -54,6 +54,21 @@ def test_another_size_is_the_users(going_on, start):
     assert load_encoder(pretrain(going_on("data.image_size=32"))).card.input_size == 32
 
 
+def test_a_transformer_goes_on_at_another_size_and_says_so(config, tmp_path):
+    options = ["encoder=test_vit", "+encoder_args.patch_size=8", "trainer.max_epochs=1"]
+    first = pretrain(config(*options))
+    other = f"out='{tmp_path / 'other'}'"
+    going = ["trainer.max_epochs=1", f"checkpoint='{first}'", "data.image_size=48", other]
+    encoder = load_encoder(pretrain(config(*going)))
+    assert (encoder.card.input_size, encoder.card.model_args["img_size"]) == (48, 32)
+    with torch.no_grad():
+        assert encoder.feature_map(torch.rand(1, 1, 48, 48)).shape[-2:] == (6, 6)
+    with pytest.raises(
+        UserError, match="method=mae cannot change the size of encoder=test_vit; take data.image_size=32"
+    ):
+        pretrain(config(*going, "method=mae", "overwrite=true"))
+
+
 def test_it_is_resumed_from_the_same_encoder_alone(going_on, start, tmp_path):
     out = pretrain(going_on())
     assert read_json(out / "run.json")["encoder_fingerprint"] != "none"

@@ -120,8 +120,9 @@ def _channels_of_map(encoder: Encoder, crops: Sequence[Crop]) -> int:
     channels, height, width = encoder.eval().feature_map(view).shape[1:]
     encoder.train(training)
     if height * width < _FEWEST_PLACES:
+        stride = 16 if side >= 48 else 8  # of three places in a row
         raise UserError(
             f"method=densecl compares places, and encoder={encoder.name} makes {height} x {width} of a view of {side} "
-            "px; take encoder_args.output_stride=16 or data.image_size=128"
+            f"px; take encoder_args.output_stride={stride} or data.image_size=128"
         )
     return channels

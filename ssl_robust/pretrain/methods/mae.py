@@ -33,7 +33,7 @@ class MAE(Method):
         decoder_heads: its attention heads.
 
     Raises:
-        UserError: the encoder is no plain vision transformer.
+        UserError: the encoder is no plain vision transformer, or was made for scans of another size.
         ValueError: more than one view or a smaller one, a patch size that does not fit, or nothing to see or to draw.
     """
 
@@ -52,6 +52,11 @@ class MAE(Method):
         self.patch_size = transformer.patch_embed.patch_size[0]
         _check_sizes(self.crops, self.patch_size, encoder.input_size)
         self.n_patches, self.n_prefix = transformer.patch_embed.num_patches, transformer.num_prefix_tokens
+        if (
+            self.n_patches != (encoder.input_size // self.patch_size) ** 2
+        ):  # one that goes on with scans of another size
+            own = transformer.patch_embed.grid_size[0] * self.patch_size
+            raise UserError(f"method=mae cannot change the size of encoder={encoder.name}; take data.image_size={own}")
         self.n_visible = round(self.n_patches * (1 - mask_ratio))
         if not 0 < self.n_visible < self.n_patches:
             raise ValueError(

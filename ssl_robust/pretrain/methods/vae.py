@@ -48,6 +48,8 @@ class VAE(Method):
         super().__init__(encoder, crops=crops)
         if beta < 0 or pixel_std <= 0:
             raise ValueError(f"expected beta >= 0 and pixel_std > 0, got {beta} and {pixel_std}")
+        if n_doublings < 1:
+            raise ValueError(f"expected n_doublings of at least 1, got {n_doublings}")
         self.beta, self.pixel_std = beta, pixel_std
         self.mean, self.log_variance = (nn.Linear(encoder.dim, latent_dim) for _ in range(2))
         self.decoder = Decoder(latent_dim, encoder.in_chans, width=decoder_dim, n_doublings=n_doublings)
