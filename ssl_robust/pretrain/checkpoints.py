@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,13 +21,13 @@ class Place:
     Attributes:
         epoch: epochs done.
         batch: batches of the next epoch that are done, too.
-        total: summed loss of these batches.
+        totals: sums over these batches of the loss and of what else the method tells.
         seconds: time that they took.
     """
 
     epoch: int = 0
     batch: int = 0
-    total: float = 0.0
+    totals: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -38,6 +38,7 @@ from ssl_robust.training.world import check_same_everywhere, mean_of_all
 # Column of metrics.csv -> what the line of an epoch shows of it.
 _SHOWN = {
     "loss": "loss {:.4f}",
+    "accuracy": "accuracy {:.2f}",
     "lr": "lr {:.2g}",
     "images_per_second": "{:.0f} images/s",
     "knn_balanced_accuracy": "kNN {:.3f}",
@@ -143,7 +144,8 @@ class Loop:
         """One pass over the scans, or the rest of one; its row of metrics.csv."""
         epoch, n_batches = start.epoch, len(self.batches)
         began = time.perf_counter() - start.seconds
-        total, rate = torch.tensor(start.total, device=self.fabric.device), 0.0
+        totals = {name: torch.tensor(value, device=self.fabric.device) for name, value in start.totals.items()}
+        rate = 0.0
         self.method.train()
         self.batches.set_epoch(epoch, start.batch)
         for number, batch in enumerate(self.batches, start=start.batch):
@@ -151,33 +153,41 @@ class Loop:
             last = min(first + self.accumulate, n_batches) - 1
             progress = self._progress(epoch, number // self.accumulate)
             with self.fabric.no_backward_sync(self.method, enabled=number < last):
-                loss = self._loss(batch, epoch * n_batches + number, progress)
-                self.fabric.backward(loss / (last + 1 - first))
-            total += mean_of_all(self.fabric, loss.detach())
+                outputs = self._outputs(batch, epoch * n_batches + number, progress)
+                self.fabric.backward(outputs["loss"] / (last + 1 - first))
+            self._add(totals, outputs)
             display.advance(self.batches.batch_size)
             if number == last:
                 rate = self._step(progress)
                 if progress.step % _CHECK_EVERY == 0:
-                    self._check_finite(total, progress)
+                    self._check_finite(totals["loss"], progress)
                 if number + 1 < n_batches and self.checkpoints.is_due():
-                    self._check_finite(total + self._weights(), progress)
-                    done = Place(epoch, number + 1, float(total), time.perf_counter() - began)
+                    self._check_finite(totals["loss"] + self._weights(), progress)
+                    so_far = {name: float(total) for name, total in totals.items()}
+                    done = Place(epoch, number + 1, so_far, time.perf_counter() - began)
                     self.checkpoints.save(out, done)
-        self._check_finite(total + self._weights(), self._progress(epoch, self.steps_per_epoch - 1))
+        self._check_finite(totals["loss"] + self._weights(), self._progress(epoch, self.steps_per_epoch - 1))
         seconds = time.perf_counter() - began
         speed = n_batches * self.batches.batch_size * self.views.n_views / seconds
-        return {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch, "loss": float(total) / n_batches,
-                "lr": rate, "seconds": round(seconds, 2), "images_per_second": round(speed, 1)}  # fmt: skip
+        means = {name: float(total) / n_batches for name, total in totals.items()}
+        return {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch, **means, "lr": rate,
+                "seconds": round(seconds, 2), "images_per_second": round(speed, 1)}  # fmt: skip
 
-    def _loss(self, batch: Batch, number: int, progress: Progress) -> Tensor:
-        """The loss of one batch; `number` counts the batches of the whole run."""
+    def _outputs(self, batch: Batch, number: int, progress: Progress) -> dict[str, Tensor]:
+        """What the method says of one batch; `number` counts the batches of the whole run."""
         # Views differ between processes; what a loss draws is the whole batch's, alike for all (`own_rows`).
         torch.manual_seed(mixed_seed(self.seed, number, 0))
         self.generator.manual_seed(mixed_seed(self.seed, number, self.fabric.global_rank))
         images = batch.images.to(self.fabric.device, non_blocking=True)
         with torch.no_grad():
             views = self.views(images, self.generator)
-        return self.method.loss(views, progress)["loss"]
+        return self.method.loss(views, progress)
+
+    def _add(self, totals: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        """Add one batch's numbers, means over the processes, to those of the epoch."""
+        values = mean_of_all(self.fabric, torch.stack([output.detach() for output in outputs.values()]))
+        for name, value in zip(outputs, values, strict=True):
+            totals[name] = totals[name] + value if name in totals else value
 
     def _step(self, progress: Progress) -> float:
         """One step of the optimiser; returns its learning rate."""

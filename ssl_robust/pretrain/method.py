@@ -47,7 +47,7 @@ class Method(nn.Module, ABC):
             progress: where training stands.
 
         Returns:
-            At least "loss", a scalar to minimise.
+            At least "loss", a scalar to minimise; other scalars are columns of metrics.csv, too.
         """
 
     def parameter_groups(self) -> list[dict[str, Any]] | None:

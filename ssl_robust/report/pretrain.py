@@ -14,6 +14,7 @@ from ssl_robust.run import read_json
 
 _PLOTS = {
     "loss": "Loss (lower is better within one method)",
+    "accuracy": "Accuracy in the method's own task",
     "knn_balanced_accuracy": "kNN balanced accuracy on validation scans",
     "effective_rank": "Effective rank of the features (RankMe)",
     "lidar": "Directions in which scans differ beyond their views (LiDAR)",

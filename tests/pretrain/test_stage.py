@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from ssl_robust.encoders.checkpoint import load_encoder
+from ssl_robust.files import read_columns
 from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import UserError, read_json
 
@@ -75,7 +76,7 @@ def test_metrics_have_a_row_per_epoch_and_one_before_the_first(finished):
 def test_the_last_checkpoint_is_no_pickle_of_objects(finished):
     state = torch.load(finished[0] / "last.ckpt", weights_only=True)
     assert (state["epoch"], state["batch"]) == (3, 0)
-    assert set(state) == {"epoch", "batch", "total", "seconds", "method", "optimizer"}
+    assert set(state) == {"epoch", "batch", "totals", "seconds", "method", "optimizer"}
 
 
 @pytest.mark.parametrize(("minutes", "done"), [(10, (1, 0)), (1e-9, (1, 2))], ids=["per epoch", "per step"])
@@ -239,3 +240,10 @@ def test_another_logger_gets_the_rows_and_may_change_when_a_run_is_resumed(finis
     assert [each.value for each in events.Scalars("loss")] == pytest.approx(list(expected["loss"]))
     assert weights(tmp_path / "run") == weights(finished[0])
     pretrain(compose("pretrain", [*options, "resume=true"]))
+
+
+def test_all_that_a_method_tells_is_written_down(config):
+    run = pretrain(config("method=rotation", "trainer.max_epochs=1"))
+    accuracy = read_columns(run / "metrics.csv")["accuracy"][-1]
+    assert 0 < accuracy < 1
+    assert accuracy * 40 * 4 == pytest.approx(round(accuracy * 40 * 4), abs=1e-3), "a mean over all scans and turns"
