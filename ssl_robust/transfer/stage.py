@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from ssl_robust import spectra
 from ssl_robust.data.written import write_table
+from ssl_robust.encoders.places import name_of
 from ssl_robust.run import Run, UserError, write_json
 from ssl_robust.training.resuming import is_finished
 from ssl_robust.transfer import words
@@ -46,7 +48,7 @@ def probe(config: DictConfig) -> Path:
         material = read_material(config)
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
-        run.note(n_test_pretrained_on=material.n_seen)
+        run.note(n_test_pretrained_on=material.n_seen, encoder=None if material.card is None else asdict(material.card))
         results = compare(material.features, material.problem, settings=settings)
         write_table(run / "probe.csv", results.table())
         write_table(run / "predictions.csv", _predictions(material, results))
@@ -94,7 +96,7 @@ def _summary(material: Material, results: Results, settings: dict[str, Any]) -> 
         wrong = float(np.mean(corruption.flipped[problem.train]))
         noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": wrong}
     return {
-        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
+        "checkpoint": None if checkpoint is None else name_of(checkpoint),
         "architecture": material.architecture,
         "conclusions": words.conclusions(results.rows, settings["bootstrap"]["level"]),
         "cautions": words.cautions(
