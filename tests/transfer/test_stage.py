@@ -160,8 +160,10 @@ def test_an_embed_run_is_probed_as_it_is(scans, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["knn.k=0"], "knn.k=0 is not positive"),
-        (["few_draws=0"], "few_draws=0 is not positive"),
+        (["knn.k=0"], "knn.k=0 is no positive whole number"),
+        (["knn.k=2.5"], "knn.k=2.5 is no positive whole number"),
+        (["knn.temperature=0"], "knn.temperature=0 is not positive"),
+        (["few_draws=0"], "few_draws=0 is no positive whole number"),
         (["few_labels=[1.5]"], "few_labels holds 1.5"),
         (["few_labels=0.1"], "few_labels=0.1 is no list"),
         (["few_labels=[0.1,0.1]"], "names a share twice"),
