@@ -29,7 +29,7 @@ def mistake_in(settings: Mapping[str, Any]) -> str | None:
 
 
 def _mistake_in_shares(shares: Any) -> str | None:
-    expected = "expected shares between 0 and 1, e.g. few_labels=[0.01,0.1]"
+    expected = "expected shares between 0 and 1, e.g. 'few_labels=[0.01,0.1]'"  # a shell may read brackets
     if not isinstance(shares, (list, tuple)):
         return f"few_labels={shares} is no list; {expected}"
     for share in shares:
