@@ -79,6 +79,8 @@ def test_a_configuration_cannot_fetch_or_open_other_weights(publish, monkeypatch
         ),
         ({"architecture": "resnet10t", "pretrained_cfg": {**CFG, "mean": [0.5]}}, "impossible mean"),
         ({"architecture": "resnet10t", "pretrained_cfg": {}}, "input_size None"),
+        ({"architecture": "resnet10t", "pretrained_cfg": None}, "are no JSON objects"),
+        ({"architecture": "resnet10t", "pretrained_cfg": CFG, "model_args": [1]}, "are no JSON objects"),
         ({"architecture": "resnet14t", "pretrained_cfg": CFG}, "does not hold timm's resnet14t"),
         ({"architecture": "resnet10x", "pretrained_cfg": CFG}, "not a timm model; did you mean"),
     ],
