@@ -33,7 +33,7 @@ def _mistake_in_shares(shares: Any) -> str | None:
     if not isinstance(shares, (list, tuple)):
         return f"few_labels={shares} is no list; {expected}"
     for share in shares:
-        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
             return f"few_labels holds {share}; {expected}"
     if len({few_name(share) for share in shares}) < len(shares):
         return f"few_labels={shares} names a share twice; name each once"
