@@ -39,10 +39,6 @@ def load_encoder(path_or_name: str | Path) -> Encoder:
     """
     from ssl_robust.encoders.checkpoint import load_encoder as load
 
-    if str(path_or_name) in ("none", "imagenet"):
-        raise UserError(
-            f"{path_or_name} is no run's directory; give that of a pretrain run, or embed on the command line"
-        )
     return load(path_or_name)
 
 

@@ -14,72 +14,16 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ssl_robust import processes
 from ssl_robust.run import UserError
+from ssl_robust.stages import COMMANDS, SHARED, STAGES
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-class Stage(NamedTuple):
-    """A stage of the pipeline: where its function is, what it does, and what a user does afterwards.
-
-    `{out}` and `{data}` in `next_step` become the run's directory and its overrides of `data`.
-    """
-
-    function: str
-    summary: str
-    next_step: str
-
-
-class Command(NamedTuple):
-    """What is done at once with the words that follow: where its function is, and what it does."""
-
-    function: str
-    summary: str
-
-
-STAGES = {
-    "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
-    "views": Stage(
-        "ssl_robust.sheet:views",
-        "draw random views of some scans, to choose views= by",
-        "if every view still shows what the diagnosis needs, give the same views options to pretrain and finetune",
-    ),
-    "pretrain": Stage(
-        "ssl_robust.pretrain.stage:pretrain",
-        "learn an encoder from the scans alone",
-        "the suspect labels, where there are labels (finetune and embed take the same checkpoint= and data=)\n"
-        "  ssl-robust audit checkpoint={out} {data} out={out}-audit",
-    ),
-    "embed": Stage(
-        "ssl_robust.encoders.stage:embed_stage",
-        "scans -> one vector each",
-        "the suspect labels, where there are labels\n"
-        "  ssl-robust audit data=embeddings data.path={out} out={out}-audit",
-    ),
-    "probe": Stage(
-        "ssl_robust.transfer.stage:probe",
-        "how good are the features, beside a random encoder and a histogram",
-        "the same command with another checkpoint= and another out=; compare the probe.csv",
-    ),
-    "finetune": Stage(
-        "ssl_robust.finetune.stage:finetune",
-        "train a classifier on (noisy) labels and measure what the noise did",
-        "the same command with checkpoint=none, or another noise.rate, and another out=; compare the metrics.json",
-    ),
-    "audit": Stage(
-        "ssl_robust.audit.stage:audit",
-        "rank the labels by how likely they are wrong",
-        "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
-    ),
-}
-# What is no stage: it writes no run and takes words rather than overrides.
-COMMANDS = {
-    "checkpoints": Command("ssl_robust.exports.command:checkpoints", "encoders: list, show, export to other libraries")
-}
 EXAMPLE = """\
 Example, on your own scans:
   ssl-robust pretrain data=folder data.path=scans method=simclr out=runs/ssl
@@ -87,7 +31,6 @@ Example, on your own scans:
 
 `ssl-robust STAGE --help` lists the options of a stage. For research use; not a medical device."""
 _NOTHING_WRITTEN = "stopped before anything was written; run the same command again"
-_SHARED = ("pretrain", "embed")  # stages that several processes can do together
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -220,10 +163,10 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
     """Run a stage, draw its report, say what was written and, outside of sweeps (None), what to do next."""
     from omegaconf import OmegaConf
 
-    if processes.count() > 1 and name not in _SHARED:
+    if processes.count() > 1 and name not in SHARED:
         raise UserError(
             f"{name} was started as {processes.count()} processes, each of which would do the whole work into the same "
-            f"out=; only {' and '.join(_SHARED)} share their work, start it as one process"
+            f"out=; only {' and '.join(SHARED)} share their work, start it as one process"
         )
     OmegaConf.resolve(config)
     if sys.stderr.isatty():  # torch and its like take seconds; the first real line takes the place of this one

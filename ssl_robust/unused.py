@@ -35,7 +35,8 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
         UserError: the option contradicts the checkpoint, so that the user expects another run than this one.
     """
     required = [each for each in overrides if each.partition("=")[0] in required_groups(stage)]
-    changed = _changed(config, compose(stage, required))
+    usual = compose(stage, required)
+    changed = [name for name in (*_ENCODER, *_OF_VIEWS) if name in config and config[name] != usual[name]]
     if config.get("launcher"):
         raise UserError("launcher= starts the runs of a sweep, a single one runs here; add -m, or take launcher= away")
     scans_alone = stage == "audit" and "image_size" in config.data  # the encoder that ships is taken for them
@@ -53,13 +54,8 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
     if config.get("freeze"):
         notes += [f"{name}= changes nothing with freeze=true" for name in _OF_VIEWS if name in changed]
     if "neighbors" in config and config.neighbors.index == "exact":
-        usual = compose(stage, required).neighbors
         notes += [
             f"neighbors.{name}= changes nothing where every sample is compared with every other one"
-            for name in _OF_CELLS if config.neighbors[name] != usual[name]
+            for name in _OF_CELLS if config.neighbors[name] != usual.neighbors[name]
         ]  # fmt: skip
     return notes
-
-
-def _changed(config: DictConfig, defaults: DictConfig) -> list[str]:
-    return [name for name in (*_ENCODER, *_OF_VIEWS) if name in config and config[name] != defaults[name]]

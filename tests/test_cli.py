@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssl_robust import cli
-from ssl_robust.cli import Stage, run
+from ssl_robust.cli import run
 from ssl_robust.overrides import check, quote_paths
 from ssl_robust.run import Run
+from ssl_robust.stages import STAGES, Stage
 
 DATA = ["data=phantoms", "method=simclr"]
 
@@ -22,7 +22,7 @@ def stage(monkeypatch):
 
     def put(function):
         monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(stage=function))
-        monkeypatch.setitem(cli.STAGES, "pretrain", Stage("stand_in:stage", "", ""))
+        monkeypatch.setitem(STAGES, "pretrain", Stage("stand_in:stage", "", ""))
         monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
 
     return put
@@ -98,15 +98,13 @@ def test_several_processes_are_refused_where_they_would_do_the_same(stage, tmp_p
 
 
 def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_data():
-    from ssl_robust.cli import STAGES
-
     assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")
 
 
 def test_the_next_command_can_be_copied(monkeypatch, tmp_path, capsys):
-    step = cli.STAGES["pretrain"].next_step
+    step = STAGES["pretrain"].next_step
     monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(stage=lambda config: config.out))
-    monkeypatch.setitem(cli.STAGES, "pretrain", Stage("stand_in:stage", "", step))
+    monkeypatch.setitem(STAGES, "pretrain", Stage("stand_in:stage", "", step))
     monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
     scans = tmp_path / "my, scans"
     assert run(["pretrain", "method=simclr", "data=folder", f"data.path={scans}", f"out={tmp_path}/a b"]) == 0

@@ -61,10 +61,8 @@ def read_material(config: DictConfig) -> Material:
         UserError: the data cannot be read, or checkpoint and data do not fit each other.
     """
     if are_vectors(config.data):
-        if config.checkpoint is not None:
-            raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
         # Samples of no known split count as training samples, so that noise reaches them.
-        vectors, manifest = read_vectors(config.data, unknown_split="train")
+        vectors, manifest = read_vectors(config, unknown_split="train")
         check_labels(manifest)
         return Material(vectors, manifest, None)
     from ssl_robust.encoders.embeddings import embed

@@ -21,6 +21,8 @@ from ssl_robust.data.pixels import to_unit
 from ssl_robust.encoders.card import Card
 from ssl_robust.run import UserError
 
+# Arguments of `timm.create_model` that fetch or open further files; cards and config.json come from other people.
+_OF_WEIGHTS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 _LARGEST_UNSAFE_SIDE = 16  # px, for bf16 gradients on a CPU; see `_precision`
 
 
@@ -214,6 +216,11 @@ def create_encoder(
         mean, std = pretrained_statistics(name, in_chans)
     std = [value if value > 0 else 1.0 for value in std]  # a channel without any contrast
     given = dict(encoder_args or {})
+    if refused := [key for key in _OF_WEIGHTS if key in given]:
+        raise UserError(
+            f"encoder_args, or the card of the checkpoint, holds {refused[0]} for {name}, which would take weights "
+            "from elsewhere; leave it out, and give weights as checkpoint= or encoder_file="
+        )
     weights = pretrained_arguments(name, pretrained, given) if pretrained else {}
     error: Exception | None = None
     for sizes in _size_arguments(name, input_size, given):

@@ -12,7 +12,7 @@ from ssl_robust.run import UserError
 
 PREFIX = "hf-hub:"
 _CONNECT_SECONDS = 5.0
-_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>\w[\w./-]*))?", re.ASCII)
 
 
 def from_hub(name: str) -> Path:
@@ -51,7 +51,10 @@ def fetch(repo: str, file: str, *, what: str, advice: str, revision: str | None 
     """
     import huggingface_hub as hub
 
-    cached = hub.try_to_load_from_cache(repo, file, revision=revision)
+    try:
+        cached = hub.try_to_load_from_cache(repo, file, revision=revision)
+    except ValueError:
+        raise UserError(f"{repo} is no name that the hub can have, so {what} are not to be had; check it") from None
     if isinstance(cached, str):
         return Path(cached)
     endpoint = hub.constants.ENDPOINT

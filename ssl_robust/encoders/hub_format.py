@@ -64,6 +64,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f'{path} is not in timm\'s format (it has no "architecture"); choose the timm version of that model'
         )
     cfg = config.get("pretrained_cfg", config)
+    if not isinstance(cfg, dict) or not isinstance(config.get("model_args") or {}, dict):
+        raise UserError(f"{path} has pretrained_cfg or model_args that are no JSON objects; copy the file again")
     if "num_classes" in config:
         cfg = {**cfg, "num_classes": config["num_classes"]}
     return config, cfg

@@ -64,6 +64,12 @@ def find_checkpoint(path_or_name: str | Path) -> Path:
         return from_hub(name)
     if name == DEFAULT:
         return _default()
+    if name in NO_WEIGHTS:
+        what = {"none": "random weights", "imagenet": "timm's own weights"}[name]
+        raise UserError(
+            f"{name} stands for {what} and has no card; give a pretrain run's directory or default, or embed with "
+            f"checkpoint={name} on the command line"
+        )
     if path.name == WEIGHTS and path.is_file():
         return path.parent
     if path.is_dir():
@@ -96,14 +102,16 @@ def card_of(path_or_name: str | Path) -> Card:
 
 
 def name_of(path_or_name: str | Path) -> str:
-    """A short name for tables and reports, without a path: `default` becomes the name of the shipped encoder.
+    """A short name for tables, reports and exports, without a path: `default` becomes that of the shipped encoder.
 
     Args:
         path_or_name: as for `find_checkpoint`, or none or imagenet.
     """
     if str(path_or_name) == DEFAULT:
         return _default().name
-    return Path(path_or_name).name
+    path = Path(path_or_name)
+    path = path.parent if path.name == WEIGHTS else path
+    return path.name or path.resolve().name
 
 
 def is_foreign(directory: Path) -> bool:

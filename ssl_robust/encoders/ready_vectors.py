@@ -25,16 +25,19 @@ def are_vectors(data: DictConfig) -> bool:
     return str(data._target_).endswith(".read_embeddings")
 
 
-def read_vectors(data: DictConfig, *, unknown_split: str | None) -> tuple[np.ndarray, Manifest]:
+def read_vectors(config: DictConfig, *, unknown_split: str | None) -> tuple[np.ndarray, Manifest]:
     """(N, D) float32 vectors and their samples; a line on the screen says what was found.
 
     Args:
-        data: the `data` node of a configuration, of which `are_vectors` is true.
+        config: holds `data`, of which `are_vectors` is true, and `checkpoint`.
         unknown_split: the split of samples that have none; None: such a sample is a mistake.
 
     Raises:
-        UserError: a file cannot be read, its table does not fit, or a split is missing.
+        UserError: an encoder is named as well, a file cannot be read, its table does not fit, or a split is missing.
     """
+    data = config.data
+    if config.checkpoint is not None:
+        raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
     emb = read_embeddings(data.path, data.labels, columns=data.columns)
     where, samples = str(data.labels or data.path), emb.samples
     if unknown_split is not None:

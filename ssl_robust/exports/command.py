@@ -20,8 +20,8 @@ ssl-robust checkpoints export NAME out=DIR [key=value …]      one in another l
         torchvision  torchvision's key names, for the architectures that it has
         onnx         a graph from values in [0, 1] to features (pip install "ssl-robust[onnx]")
         huggingface  a model repository as timm.create_model("hf-hub:…") reads it, with a model card
-  dtype=stored       as the encoder lies there | float32 | float16 (half the bytes); read by timm and huggingface
-  license=other      of the weights, for the model card, as the hub writes it: apache-2.0, cc-by-4.0, …"""
+  dtype=stored       as the encoder lies there | float32 | float16 (half the bytes); with timm and huggingface
+  license=other      of the weights, as the hub writes it: apache-2.0, cc-by-4.0, …; with huggingface"""
 ACTIONS = ("list", "show", "export")
 _OPTIONS: dict[str, tuple[str, ...]] = {  # option -> its values, the first is taken where none is given
     "out": (),
@@ -29,6 +29,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {  # option -> its values, the first is t
     "dtype": ("stored", "float32", "float16"),
     "license": (),
 }
+_READ_BY = {"dtype": ("timm", "huggingface"), "license": ("huggingface",)}  # options of some formats only
 
 
 def checkpoints(words: list[str]) -> None:
@@ -62,13 +63,17 @@ def checkpoints(words: list[str]) -> None:
 def _export(name: str, options: dict[str, str]) -> None:
     if not options.get("out"):
         raise UserError(f"checkpoints export needs out=DIR, a new directory; e.g. out=exports/{name_of(name)}")
+    style = options.get("format", "timm")
+    for option, styles in _READ_BY.items():
+        if option in options and style not in styles:
+            raise UserError(f"{option}= is read with format={' and format='.join(styles)} only; take it away")
     find_checkpoint(name)  # a typo is told before torch is loaded
     from ssl_robust.exports.export import export
 
     out = export(
         name,
         options["out"],
-        style=options.get("format", "timm"),
+        style=style,
         dtype=options.get("dtype", "stored"),
         license=options.get("license", "other"),
     )

@@ -7,6 +7,7 @@ import io
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.exports import readme
 from ssl_robust.run import UserError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 FILE = "encoder.onnx"
 _NEEDED = ("onnx", "onnxscript")  # torch translates with them
@@ -43,6 +47,16 @@ def graph_of(encoder: Encoder) -> torch.export.ExportedProgram:
     return torch.export.export(Graph(encoder).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
 
 
+def _without_traces(model: ModelProto) -> ModelProto:
+    """Forget what torch notes of each operation, the lines of Python behind it among them: paths of this machine."""
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:  # grows by what operations hold
+        for node in graph.node:
+            del node.metadata_props[:]
+            graphs += [each.g for each in node.attribute if each.HasField("g")]
+    return model
+
+
 def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
     """Write the graph and its README.
 
@@ -63,14 +77,11 @@ def write(encoder: Encoder, directory: Path, card: Card, title: str) -> None:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
             warnings.simplefilter("ignore")  # the exporter's own, about operators nobody here uses
-            torch.onnx.export(
-                graph_of(encoder),
-                f=directory / FILE,
-                input_names=["images"],
-                output_names=["features"],
-                dynamo=True,
-                external_data=False,
+            program = torch.onnx.export(
+                graph_of(encoder), input_names=["images"], output_names=["features"], dynamo=True
             )
+        assert program is not None  # as no file was named
+        (directory / FILE).write_bytes(_without_traces(program.model_proto).SerializeToString())
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"torch cannot translate {card.architecture} to ONNX ({reason}); use format=timm") from None

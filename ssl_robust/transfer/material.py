@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssl_robust.data.manifest import Manifest
+from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import UserError
@@ -29,6 +30,7 @@ class Material:
         manifest: the samples.
         corruption: the noise in the training labels.
         architecture: timm's name of the encoder, None where only vectors are there.
+        card: of the encoder, where it has one.
         n_seen: test scans that the encoder was pretrained on, None where that is unknown.
         unreadable: `{"sample_id", "reason"}` of the scans that were left out.
     """
@@ -38,6 +40,7 @@ class Material:
     manifest: Manifest
     corruption: Corruption
     architecture: str | None = None
+    card: Card | None = None
     n_seen: int | None = None
     unreadable: list[dict[str, str]] = field(default_factory=list)
 
@@ -54,13 +57,13 @@ def read_material(config: DictConfig) -> Material:
         UserError: the data cannot be read, checkpoint and data do not fit each other, or there is nothing to measure.
     """
     if are_vectors(config.data):
-        if config.checkpoint is not None:
-            raise UserError("data=embeddings holds vectors already; leave checkpoint= out, or give the scans as data=")
-        vectors, manifest = read_vectors(config.data, unknown_split=None)
+        vectors, manifest = read_vectors(config, unknown_split=None)
         problem, corruption = make_problem(manifest, config.noise, config.seed)
         return Material({"encoder": vectors}, problem, manifest, corruption)
     if config.checkpoint is None:
-        raise UserError("checkpoint= is missing; give a pretrain run's directory, none (random weights) or imagenet")
+        raise UserError(
+            "checkpoint= is missing; give a pretrain run's directory, default, none (random weights) or imagenet"
+        )
     return _of_scans(config)
 
 
@@ -79,7 +82,7 @@ def _of_scans(config: DictConfig) -> Material:
     twin = None if is_random else random_twin(encoder, scans, seed=config.seed)
     features["random"] = features["encoder"] if twin is None else embed(twin, scans, **how).vectors
     features["histogram"] = histogram(scans.pixels)
-    return Material(features, problem, scans.manifest, corruption, encoder.name, seen, scans.unreadable)
+    return Material(features, problem, scans.manifest, corruption, encoder.name, encoder.card, seen, scans.unreadable)
 
 
 def make_problem(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> tuple[Problem, Corruption]:

@@ -56,7 +56,8 @@ def measures(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) 
     there = n > 0
     recalls = np.where(there, found / np.maximum(n, 1), np.nan)
     f1 = np.where(there, 2 * found / np.maximum(n + said, 1), np.nan)
-    areas = np.stack([_area(mine, probabilities[:, code], counts)
+    by_scan = np.ascontiguousarray(counts.T)
+    areas = np.stack([_area(mine, probabilities[:, code], by_scan)
                       for mine, code in zip(is_class.T, classes, strict=True)], axis=1)  # fmt: skip
     several = there.sum(axis=1) > 1
     return {
@@ -68,12 +69,18 @@ def measures(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) 
 
 
 def _area(positive: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(b,) area under the curve of one class against the rest; 0 where one of the two is not there."""
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # of each run of equal scores
-    alike = np.add.reduceat(counts[:, order], starts, axis=1)
-    hits = np.add.reduceat(counts[:, order] * positive[order], starts, axis=1)
-    others = alike - hits
-    below = np.cumsum(others, axis=1) - others / 2  # scans of the rest that score less, ties by half
-    n_hits, n_others = hits.sum(axis=1), others.sum(axis=1)
-    return (hits * below).sum(axis=1) / np.maximum(n_hits * n_others, 1)
+    """(b,) area under the curve of one class against the rest; 0 where one of the two is not there.
+
+    Args:
+        positive: (N,) bool, scans of the class.
+        scores: (N,) its probabilities.
+        counts: (N, b) how often each scan counts; along b, so that whole rows are added.
+    """
+    others = np.flatnonzero(~positive)
+    others = others[np.argsort(scores[others], kind="stable")]
+    passed = np.zeros((len(others) + 1, counts.shape[1]))
+    np.cumsum(counts[others], axis=0, out=passed[1:])  # scans of the rest up to a place in their order
+    less, upto = (np.searchsorted(scores[others], scores[positive], side) for side in ("left", "right"))
+    below = passed[less] if np.array_equal(less, upto) else (passed[less] + passed[upto]) / 2  # ties by half
+    hits = counts[positive]
+    return np.einsum("ij,ij->j", hits, below) / np.maximum(hits.sum(axis=0) * passed[-1], 1)

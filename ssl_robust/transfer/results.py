@@ -56,8 +56,14 @@ def compare(features: Mapping[str, np.ndarray], problem: Problem, *, settings: M
     protocols = make_protocols(
         problem, few_labels=settings["few_labels"], few_draws=settings["few_draws"], seed=settings["seed"]
     )
-    probabilities = _predicted(features, problem, protocols, settings)
-    found = _resampled(probabilities, problem, settings)
+    # One array under two names, as where the encoder is the random one, is looked at once.
+    same = {name: next(other for other in features if features[other] is features[name]) for name in features}
+    distinct = {name: features[name] for name in same.values()}
+    predicted = _predicted(distinct, problem, protocols, settings)
+    resampled = _resampled(predicted, problem, settings)
+    keys = [(name, protocol.name) for name in features for protocol in protocols]
+    probabilities = {(name, protocol): predicted[same[name], protocol] for name, protocol in keys}
+    found = {(name, protocol): resampled[same[name], protocol] for name, protocol in keys}
     means = {key: {measure: values.mean(axis=0) for measure, values in each.items()} for key, each in found.items()}
     rows = _rows(means, protocols, problem, settings["bootstrap"]["level"])
     draws = {key: each["balanced_accuracy"][:, 0] for key, each in found.items()}
@@ -67,20 +73,15 @@ def compare(features: Mapping[str, np.ndarray], problem: Problem, *, settings: M
 def _predicted(
     features: Mapping[str, np.ndarray], problem: Problem, protocols: list[Protocol], settings: Mapping[str, Any]
 ) -> dict[tuple[str, str], np.ndarray]:
-    """(features, protocol) -> (n_draws, m, K); the same array under two names is computed once."""
-    found: dict[tuple[str, str], np.ndarray] = {}
+    """(features, protocol) -> (n_draws, m, K)."""
     tasks = [(name, protocol) for name in features for protocol in protocols]
-    for name, protocol in progress(tasks, total=len(tasks), what="probes"):
-        vectors = features[name]
-        first = next(other for other in features if features[other] is vectors)
-        if first != name:
-            found[name, protocol.name] = found[first, protocol.name]
-            continue
-        found[name, protocol.name] = np.stack(
-            [predict(vectors, problem, protocol, rows, knn=settings["knn"], seed=settings["seed"])
+    return {
+        (name, protocol.name): np.stack(
+            [predict(features[name], problem, protocol, rows, knn=settings["knn"], seed=settings["seed"])
              for rows in protocol.fitted_to]
-        )  # fmt: skip
-    return found
+        )
+        for name, protocol in progress(tasks, total=len(tasks), what="probes")
+    }  # fmt: skip
 
 
 def _resampled(

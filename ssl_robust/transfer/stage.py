@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import pandas as pd
 
 from ssl_robust import spectra
 from ssl_robust.data.written import write_table
+from ssl_robust.encoders.places import name_of
 from ssl_robust.run import Run, UserError, write_json
 from ssl_robust.training.resuming import is_finished
 from ssl_robust.transfer import words
+from ssl_robust.transfer.checks import mistake_in
 from ssl_robust.transfer.material import Material, read_material
-from ssl_robust.transfer.protocols import few_name
 from ssl_robust.transfer.results import Results, compare
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def probe(config: DictConfig) -> Path:
     from omegaconf import OmegaConf
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    check(settings)
+    if mistake := mistake_in(settings):
+        raise UserError(mistake)
     if is_finished(settings, stage="probe"):
         return Path(config.out)
     started = time.monotonic()
@@ -46,7 +49,7 @@ def probe(config: DictConfig) -> Path:
         material = read_material(config)
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
-        run.note(n_test_pretrained_on=material.n_seen)
+        run.note(n_test_pretrained_on=material.n_seen, encoder=None if material.card is None else asdict(material.card))
         results = compare(material.features, material.problem, settings=settings)
         write_table(run / "probe.csv", results.table())
         write_table(run / "predictions.csv", _predictions(material, results))
@@ -54,33 +57,6 @@ def probe(config: DictConfig) -> Path:
         write_json(run / "probe.json", {**summary, "seconds": round(time.monotonic() - started, 2)})
         _say(summary, results)
     return run.path
-
-
-def check(settings: dict[str, Any]) -> None:
-    """Refuse what would fail late.
-
-    Raises:
-        UserError: a value does not fit.
-    """
-    for name, value in (("knn.k", settings["knn"]["k"]), ("knn.temperature", settings["knn"]["temperature"]),
-                        ("few_draws", settings["few_draws"]), ("batch_size", settings["batch_size"]),
-                        ("bootstrap.n_resamples", settings["bootstrap"]["n_resamples"])):  # fmt: skip
-        if value <= 0:
-            raise UserError(f"{name}={value} is not positive; give a number above zero")
-    _check_shares(settings["few_labels"])
-    if not 0 < settings["bootstrap"]["level"] < 1:
-        raise UserError(f"bootstrap.level={settings['bootstrap']['level']} does not fit; expected a share, e.g. 0.95")
-
-
-def _check_shares(shares: Any) -> None:
-    expected = "expected shares between 0 and 1, e.g. 'few_labels=[0.01,0.1]'"
-    if not isinstance(shares, list):
-        raise UserError(f"few_labels={shares} is no list; {expected}")
-    for share in shares:
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
-            raise UserError(f"few_labels holds {share}; {expected}")
-    if len({few_name(share) for share in shares}) < len(shares):
-        raise UserError(f"few_labels={shares} names a share twice; name each once")
 
 
 def _summary(material: Material, results: Results, settings: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +70,7 @@ def _summary(material: Material, results: Results, settings: dict[str, Any]) -> 
         wrong = float(np.mean(corruption.flipped[problem.train]))
         noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": wrong}
     return {
-        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
+        "checkpoint": None if checkpoint is None else name_of(checkpoint),
         "architecture": material.architecture,
         "conclusions": words.conclusions(results.rows, settings["bootstrap"]["level"]),
         "cautions": words.cautions(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ssl_robust.data.given import encode
 from ssl_robust.settings import defaults
+from ssl_robust.transfer.checks import mistake_in
 from ssl_robust.transfer.protocols import Problem, group_codes
 from ssl_robust.transfer.results import compare
 
@@ -32,7 +33,7 @@ def probe_table(
 
     Raises:
         ValueError: lengths differ (the message states both), vectors hold NaN, a split has no label, train has one
-            class, test has a class that train lacks, or a group is in train and in test.
+            class, test has a class that train lacks, a group is in train and in test, or a setting does not fit.
     """
     codes, classes = encode(labels)
     arrays = {name: np.asarray(vectors) for name, vectors in features.items()}
@@ -56,6 +57,8 @@ def probe_table(
     settings = _settings(few_labels=few_labels, few_draws=few_draws, seed=seed,
                          knn={"k": k, "temperature": temperature},
                          bootstrap={"n_resamples": n_resamples, "level": level})  # fmt: skip
+    if mistake := mistake_in(settings):
+        raise ValueError(mistake.removeprefix("knn.").removeprefix("bootstrap."))
     return compare(arrays, problem, settings=settings).table()
 
 

@@ -90,6 +90,13 @@ def test_an_impossible_card(checkpoint, change, what):
         load_encoder(checkpoint)
 
 
+def test_a_card_cannot_fetch_or_open_other_weights(checkpoint):
+    card = read_json(checkpoint / "encoder.json")
+    write_json(checkpoint / "encoder.json", {**card, "model_args": {"checkpoint_path": "w.pth"}})
+    with pytest.raises(UserError, match="the card of the checkpoint, holds checkpoint_path"):
+        load_encoder(checkpoint)
+
+
 def test_a_missing_or_broken_card(checkpoint):
     card = checkpoint / "encoder.json"
     card.write_text('{"architecture": "resnet10t"}')

@@ -59,6 +59,15 @@ def test_the_older_form_of_the_configuration(publish):
     assert torch.equal(next(old.parameters()), next(new.parameters()))
 
 
+@pytest.mark.parametrize("stranger", [{"checkpoint_path": "w.pth"}, {"pretrained": True}])
+def test_a_configuration_cannot_fetch_or_open_other_weights(publish, monkeypatch, stranger):
+    folder, _ = publish("resnet10t")
+    write_json(folder / "config.json", {**read_json(folder / "config.json"), "model_args": stranger})
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: pytest.fail("asked timm"))
+    with pytest.raises(UserError, match=f"holds {next(iter(stranger))} for resnet10t, which would take weights from"):
+        load_encoder(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -70,6 +79,8 @@ def test_the_older_form_of_the_configuration(publish):
         ),
         ({"architecture": "resnet10t", "pretrained_cfg": {**CFG, "mean": [0.5]}}, "impossible mean"),
         ({"architecture": "resnet10t", "pretrained_cfg": {}}, "input_size None"),
+        ({"architecture": "resnet10t", "pretrained_cfg": None}, "are no JSON objects"),
+        ({"architecture": "resnet10t", "pretrained_cfg": CFG, "model_args": [1]}, "are no JSON objects"),
         ({"architecture": "resnet14t", "pretrained_cfg": CFG}, "does not hold timm's resnet14t"),
         ({"architecture": "resnet10x", "pretrained_cfg": CFG}, "not a timm model; did you mean"),
     ],
@@ -130,9 +141,15 @@ def test_without_a_network_one_sentence(monkeypatch, tmp_path):
         load_encoder("hf-hub:lab/net")
 
 
-@pytest.mark.parametrize("name", ["hf-hub:net", "hf-hub:", "hf-hub:a/b/c", "hf-hub:../x y"])
+@pytest.mark.parametrize("name", ["hf-hub:net", "hf-hub:", "hf-hub:a/b/c", "hf-hub:../x y", "hf-hub:a/b@../x"])
 def test_a_name_that_is_none(name):
     with pytest.raises(UserError, match="is no name of the hub; expected hf-hub:ORG/NAME"):
+        from_hub(name)
+
+
+@pytest.mark.parametrize("name", ["hf-hub:../x", "hf-hub:-a/b", "hf-hub:a/.."])
+def test_a_name_that_the_hub_cannot_have(name):
+    with pytest.raises(UserError, match="is no name that the hub can have"):
         from_hub(name)
 
 

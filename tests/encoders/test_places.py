@@ -43,6 +43,12 @@ def test_default_is_what_one_file_says(shipped, root):
     assert find_checkpoint("default") == find_checkpoint("tiny") == root / "tiny"
     assert name_of("default") == "tiny"
     assert name_of("runs/ssl") == "ssl"
+    assert name_of("runs/ssl/encoder.safetensors") == "ssl"
+
+
+def test_the_folder_one_is_in_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert name_of(".") == tmp_path.name
 
 
 def test_a_folder_of_that_name_does_not_hide_it(shipped, root, tmp_path, monkeypatch):
@@ -57,6 +63,12 @@ def test_while_none_ships(root):
     assert default_checkpoint() is None
     with pytest.raises(UserError, match=r"no encoder ships with this version; give a pretrain run's directory"):
         find_checkpoint("default")
+
+
+@pytest.mark.parametrize("name", ["none", "imagenet"])
+def test_new_weights_have_no_card(root, name):
+    with pytest.raises(UserError, match=f"^{name} stands for .* and has no card"):
+        sr.load_encoder(name)
 
 
 def test_a_default_that_is_not_there(root):

@@ -2,6 +2,7 @@
 
 import json
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import timm
@@ -9,6 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+import ssl_robust
 from ssl_robust.encoders.card import read_card
 from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.exports.export import export
@@ -118,12 +120,19 @@ def test_the_hub_format_is_timms(make, tmp_path):
     torch.testing.assert_close(features(back, images), features(encoder, images))
 
 
-@pytest.mark.parametrize("style", ["timm", "torchvision", "huggingface"])
+NEEDS_ONNX = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("onnxscript") is None, reason="the extra [onnx] is not installed"),
+]
+
+
+@pytest.mark.parametrize("style", ["timm", "torchvision", "huggingface", pytest.param("onnx", marks=NEEDS_ONNX)])
 def test_no_path_leaves_the_machine(make, tmp_path, style):
     directory, _ = make("resnet18")
     out = written(directory, tmp_path, style)
     for file in out.iterdir():
-        assert str(tmp_path).encode() not in file.read_bytes()
+        for place in (tmp_path, Path(timm.__file__).parent, Path(ssl_robust.__file__).parent):
+            assert str(place).encode() not in file.read_bytes()
     assert not list(out.parent.glob(".*"))
 
 
@@ -159,9 +168,7 @@ def test_the_graph_that_is_translated_takes_any_batch(make, name):
         torch.testing.assert_close(program(images), features(encoder, images), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(find_spec("onnxscript") is None, reason="the extra [onnx] is not installed")
-@pytest.mark.parametrize("name", ["resnet10t", "test_vit"])
+@pytest.mark.parametrize("name", [pytest.param(each, marks=NEEDS_ONNX) for each in ("resnet10t", "test_vit")])
 def test_onnxruntime_gives_the_same_features(make, tmp_path, monkeypatch, name):
     pytest.importorskip("onnxruntime")
     directory, encoder = make(name)

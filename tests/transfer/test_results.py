@@ -5,6 +5,7 @@ import pytest
 import ssl_robust as sr
 from ssl_robust.records import Embeddings
 from ssl_robust.transfer.protocols import Problem, make_protocols
+from ssl_robust.transfer.results import compare
 
 FAST = {"n_resamples": 200, "few_draws": 2, "few_labels": [0.1]}
 
@@ -90,6 +91,36 @@ def test_few_labels_come_from_the_training_split():
     for protocol in made:
         assert len(protocol.fitted_to) == (1 if protocol.share == 1 else 3)
         assert all(set(rows) <= set(train) for rows in protocol.fitted_to)
+
+
+def test_nothing_is_fitted_to_the_truth():
+    """Where labels are noisy on purpose, the true ones of train are known and must not be looked at."""
+    labels, splits, groups = problem()
+    train, test = (np.flatnonzero(splits == name) for name in ("train", "test"))
+    vectors = np.eye(3)[labels] + np.random.default_rng(3).normal(size=(len(labels), 3))
+    hidden = np.where(splits == "train", -1, labels)
+    settings = {"knn": {"k": 5, "temperature": 0.1}, "few_labels": [0.2], "few_draws": 2, "seed": 0,
+                "bootstrap": {"n_resamples": 20, "level": 0.9}}  # fmt: skip
+    known, blind = (
+        compare({"encoder": vectors}, Problem(train, test, labels, truth, groups, 3), settings=settings).table()
+        for truth in (labels, hidden)
+    )
+    pd.testing.assert_frame_equal(known, blind)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"few_labels": 0.1}, "few_labels=0.1 is no list"),
+        ({"few_draws": 0}, "^few_draws=0 is no positive"),
+        ({"k": 0}, "^k=0 is no positive"),
+        ({"level": 95}, "^level=95 does not fit"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_at_once(options, sentence):
+    labels, splits, groups = problem()
+    with pytest.raises(ValueError, match=sentence):
+        sr.probe(9.0 * np.eye(3)[labels], labels, splits=splits, groups=groups, **{**FAST, **options})
 
 
 def test_one_patient_gives_no_interval():

@@ -92,6 +92,21 @@ def test_the_random_twin_is_the_encoder_of_checkpoint_none(scans):
     assert not np.array_equal(other(batch).detach(), encoder(batch).detach())
 
 
+def test_the_encoder_that_ships_is_called_by_its_name(scans, tmp_path, monkeypatch):
+    from ssl_robust.encoders.checkpoint import describe, save_encoder
+    from ssl_robust.encoders.encoder import create_encoder
+
+    encoder = create_encoder("resnet10t", in_chans=1, input_size=32, mean=[0.5], std=[0.2])
+    card = describe(encoder, resize="pad", method="byol", epochs=1, n_scans=9, data_fingerprint="", data_licence="")
+    save_encoder(encoder, tmp_path / "shipped" / "tiny", card=card)
+    (tmp_path / "shipped" / "default.txt").write_text("tiny")
+    monkeypatch.setattr("ssl_robust.encoders.places.shipped_root", lambda: tmp_path / "shipped")
+    out = start(tmp_path, *[each for each in scans if not each.startswith("encoder=")], "checkpoint=default")
+    assert json.loads((out / "probe.json").read_text())["checkpoint"] == "tiny"
+    assert json.loads((out / "run.json").read_text())["encoder"]["method"] == "byol"
+    assert "resnet10t (tiny)" in render(out).read_text(encoding="utf-8")
+
+
 def test_a_histogram_of_known_pixels():
     from ssl_robust.transfer.baselines import histogram
 
@@ -145,8 +160,10 @@ def test_an_embed_run_is_probed_as_it_is(scans, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["knn.k=0"], "knn.k=0 is not positive"),
-        (["few_draws=0"], "few_draws=0 is not positive"),
+        (["knn.k=0"], "knn.k=0 is no positive whole number"),
+        (["knn.k=2.5"], "knn.k=2.5 is no positive whole number"),
+        (["knn.temperature=0"], "knn.temperature=0 is not positive"),
+        (["few_draws=0"], "few_draws=0 is no positive whole number"),
         (["few_labels=[1.5]"], "few_labels holds 1.5"),
         (["few_labels=0.1"], "few_labels=0.1 is no list"),
         (["few_labels=[0.1,0.1]"], "names a share twice"),
