@@ -45,6 +45,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "rank": ends(metrics, "effective_rank"),
         "loss": ends(metrics, "loss"),
         "choices": _choices(directory, run),
+        "labels_chose": run.get("config", {}).get("monitor", {}).get("select") == "knn",
         "collapsed": bool(ends(metrics, "collapsed")[1] or 0),
     }
 
