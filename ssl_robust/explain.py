@@ -25,7 +25,7 @@ _HOW = (
     "Every option is key=value; a dot goes one level down (trainer.max_epochs=50). Values with brackets or braces "
     "stand in single quotes ('rates=[0.2,0.4]')."
 )
-_GROUPS = "Whole groups are chosen by name (* = assumed below; give others to see their options):"
+_GROUPS = "Whole groups are chosen by name (* = whose options stand below; give others to see theirs):"
 
 
 def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:

@@ -85,7 +85,8 @@ def check_labels(manifest: Manifest) -> None:
     if len(known) == 0:
         raise UserError(
             f"none of the {len(manifest)} samples has a label, so there is nothing to audit; "
-            "name the column that holds it with data.columns.label=…, or put the scans into one folder a class"
+            "give a table that holds them (data=csv data.path=labels.csv; data.columns.label=… names another column), "
+            "or put the scans into one folder a class"
         )
     if len(known) == 1:
         raise UserError(

@@ -80,9 +80,11 @@ def audit(config: DictConfig) -> Path:
 def _warn(summary: dict[str, Any], checkpoint: str | None) -> None:
     """What the report says in red belongs on the screen, too."""
     if summary["n_flagged"] > summary["n_labelled"] / 3:
+        unseen = checkpoint in ("default", "none")
+        remedy = "pretrain an encoder on your scans" if unseen else "pretrain longer or on more scans"
         print("Note: more than a third of the labels are suspect; it is more likely that these features do not tell "
-              "the classes apart than that so many labels are wrong: pretrain longer or on more scans, and trust the "
-              "order less", file=sys.stderr)  # fmt: skip
+              f"the classes apart than that so many labels are wrong: {remedy}, and trust the order less",
+              file=sys.stderr)  # fmt: skip
     if checkpoint == "none":
         print("Note: checkpoint=none is a random encoder: for comparison only", file=sys.stderr)
 

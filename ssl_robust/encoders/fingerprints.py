@@ -82,7 +82,8 @@ def write_seen(scans: ScanSet, rows: np.ndarray, directory: Path, *, earlier: np
 def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) -> int | None:
     """How many scans a checkpoint was pretrained on; said if there are any.
 
-    Pixels are compared, so that another name, file format, split seed or set does not hide a scan.
+    Pixels are compared, so that another name, lossless format, split seed or set does not hide a scan. One that was
+    stored at another size or compressed anew is not recognised.
 
     Args:
         checkpoint: as in the configuration.
@@ -105,6 +106,10 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
               "resize differ from its own", file=sys.stderr)  # fmt: skip
         return None
     n = int(np.isin(_hashes(scans, rows), seen).sum())
+    if not n and (sets := card_of(directory).trained_on):
+        print(f"Note: none of the {len(rows)} {what} is pixel by pixel one that the encoder learned from; where yours "
+              f"come from the same sets at another size ({', '.join(sets)}), measures are too good",
+              file=sys.stderr)  # fmt: skip
     if n:
         print(f"Note: the encoder was pretrained (without labels) on {n} of the {len(rows)} {what}; for a clean "
               "measure pretrain with data.split=train and the same data.split_seed", file=sys.stderr)  # fmt: skip

@@ -73,8 +73,8 @@ def open_scans_for(config: DictConfig) -> ScanSet:
     if choice in NO_WEIGHTS:
         return open_scans(config.data)
     card = card_of(choice)
-    if choice == DEFAULT:
-        print(f"Encoder: {name_of(choice)}, which ships with ssl-robust: {card.in_words()}", flush=True)
+    ships = ", which ships with ssl-robust" if choice == DEFAULT else ""
+    print(f"Encoder: {name_of(choice)}{ships}: {card.in_words()}", flush=True)
     scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize)
     if scans.resize != card.resize:
         print(

@@ -33,11 +33,14 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     Raises:
         FileNotFoundError: an artefact is missing.
     """
-    metrics = read_columns(directory / "metrics.csv")
+    metrics, card = read_columns(directory / "metrics.csv"), read_json(directory / "encoder.json")
+    start = "encoder at the start" if card.get("starts_from") else "random encoder"
     return {
-        "card": read_json(directory / "encoder.json"),
+        "card": card,
+        "start": start,
+        "began_with": card.get("starts_from", ""),
         "plots": [
-            plot(_curves(metrics, name), x="epoch", title=title)
+            plot(_curves(metrics, name, start), x="epoch", title=title)
             for name, title in _PLOTS.items()
             if name in metrics and np.isfinite(metrics[name]).any()
         ],
@@ -71,19 +74,19 @@ def ends(metrics: dict[str, np.ndarray], name: str) -> tuple[float | None, float
     return (float(values[0]), float(values[-1])) if len(values) else (None, None)
 
 
-def _curves(metrics: dict[str, np.ndarray], name: str) -> list[Curve]:
+def _curves(metrics: dict[str, np.ndarray], name: str, start: str) -> list[Curve]:
     if name == "knn_balanced_accuracy":
-        return knn_curves(metrics)
+        return knn_curves(metrics, start)
     return [Curve("", metrics["epoch"], metrics[name])]
 
 
-def knn_curves(metrics: dict[str, np.ndarray]) -> list[Curve]:
-    """kNN accuracy over the epochs, and the random encoder's (epoch 0) as a dashed line; empty where not measured."""
-    start, _ = ends(metrics, "knn_balanced_accuracy")
-    if start is None:
+def knn_curves(metrics: dict[str, np.ndarray], start: str = "random encoder") -> list[Curve]:
+    """kNN accuracy over the epochs, and that of epoch 0, `start`, as a dashed line; empty where not measured."""
+    first, _ = ends(metrics, "knn_balanced_accuracy")
+    if first is None:
         return []
     epochs = metrics["epoch"]
     return [
         Curve("pretrained encoder", epochs, metrics["knn_balanced_accuracy"], color=1),
-        Curve("random encoder", epochs, np.full(len(epochs), start), color=3, dashed=True),
+        Curve(start, epochs, np.full(len(epochs), first), color=3, dashed=True),
     ]

@@ -76,6 +76,7 @@ def _summary(material: Material, results: Results, settings: dict[str, Any]) -> 
         "cautions": words.cautions(
             n_test_groups=n_groups["test"], unit=unit, is_random=checkpoint == "none",
             has_baselines=len(material.features) > 1,
+            trained_on=() if material.card is None else material.card.trained_on,
         ),
         "scarcities": words.scarcities(results.protocols, manifest.classes),
         "noise": noise,

@@ -40,7 +40,9 @@ def _conclusion(row: Mapping[str, Any], level: float) -> str:
     return f"{found}, and the {interval} ({low:+.3f} to {high:+.3f}) holds 0."
 
 
-def cautions(*, n_test_groups: int, unit: str, is_random: bool, has_baselines: bool) -> list[str]:
+def cautions(
+    *, n_test_groups: int, unit: str, is_random: bool, has_baselines: bool, trained_on: Sequence[str] = ()
+) -> list[str]:
     """What a reader should know before the numbers are trusted.
 
     Args:
@@ -48,6 +50,7 @@ def cautions(*, n_test_groups: int, unit: str, is_random: bool, has_baselines: b
         unit: what is drawn for the intervals, patients or samples.
         is_random: whether the encoder is the random one itself.
         has_baselines: whether there are scans to make them of.
+        trained_on: names of public sets that the encoder has learned from.
     """
     found = []
     if n_test_groups < _FEW_PATIENTS:
@@ -56,6 +59,9 @@ def cautions(*, n_test_groups: int, unit: str, is_random: bool, has_baselines: b
         found.append("checkpoint=none is the random encoder itself, so its difference to a random encoder is 0")
     if not has_baselines:
         found.append("ready vectors come without scans, so no random encoder and no histogram stand beside them")
+    if trained_on:
+        found.append(f"the encoder has learned from {', '.join(trained_on)}: scans of these sets are recognised only "
+                     "where every pixel is the same, and measures on them are too good")  # fmt: skip
     return found
 
 

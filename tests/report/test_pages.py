@@ -293,3 +293,14 @@ def test_class_names_break_between_words_only(tmp_path):
     page = render(make_audit(tmp_path / "a")).read_text(encoding="utf-8")
     for rule in (".chip {", ".label b {", ".wall p {"):
         assert "overflow-wrap" not in page.split(rule, 1)[1].split("}", 1)[0]
+
+
+def test_a_pretraining_that_went_on_from_an_encoder_does_not_call_that_one_random(tmp_path):
+    run = make_pretrain(tmp_path / "run")
+    card = {"architecture": "resnet18", "method": "simclr", "n_scans": 9, "epochs": 3, "starts_from": "what SHIPS"}
+    write_json(run / "encoder.json", card)
+    page = render(run).read_text(encoding="utf-8")
+    assert "what SHIPS" in page
+    assert "encoder at the start" in page
+    assert "random encoder" not in page
+    assert "random encoder" in render(make_pretrain(tmp_path / "new")).read_text(encoding="utf-8")

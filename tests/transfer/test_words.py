@@ -1,6 +1,6 @@
 import pytest
 
-from ssl_robust.transfer.words import conclusions
+from ssl_robust.transfer.words import cautions, conclusions
 
 
 def row(value, low, high, **other):
@@ -24,3 +24,10 @@ def row(value, low, high, **other):
 def test_a_sentence_says_no_more_than_the_interval(values, sentence):
     ignored = [row(1, 1, 1, measure="auroc"), row(1, 1, 1, protocol="knn"), row(1, 1, 1, minus=None)]
     assert conclusions([*ignored, row(*values)], 0.95) == [sentence]
+
+
+def test_sets_that_the_encoder_knows_are_named():
+    facts = {"n_test_groups": 50, "unit": "patients", "is_random": False, "has_baselines": True}
+    assert cautions(**facts) == []
+    (caution,) = cautions(**facts, trained_on=["chest X-rays", "smears"])
+    assert "chest X-rays, smears" in caution
