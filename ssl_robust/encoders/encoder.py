@@ -205,22 +205,13 @@ def create_encoder(
         UserError: no such timm model (the message names the nearest), it cannot be built for this size, or the
             pretrained weights cannot be had.
     """
-    if not timm.is_model(name):
-        base = name.split(".")[0]
-        near = difflib.get_close_matches(name, timm.list_models(), n=3) or timm.list_models(f"*{base}*")[:3]
-        hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists the names"
-        raise UserError(f"encoder={name} is not a timm model; {hint}")
+    given = dict(encoder_args or {})
+    _check_asked(name, given)
     from ssl_robust.encoders.pretrained import pretrained_arguments, pretrained_statistics
 
     if mean is None or std is None:
         mean, std = pretrained_statistics(name, in_chans)
     std = [value if value > 0 else 1.0 for value in std]  # a channel without any contrast
-    given = dict(encoder_args or {})
-    if refused := [key for key in _OF_WEIGHTS if key in given]:
-        raise UserError(
-            f"encoder_args, or the card of the checkpoint, holds {refused[0]} for {name}, which would take weights "
-            "from elsewhere; leave it out, and give weights as checkpoint= or encoder_file="
-        )
     weights = pretrained_arguments(name, pretrained, given) if pretrained else {}
     error: Exception | None = None
     for sizes in _size_arguments(name, input_size, given):
@@ -236,9 +227,26 @@ def create_encoder(
             return encoder
         except (TypeError, AssertionError, RuntimeError, ValueError) as caught:
             error = caught
+    raise _unbuildable(name, in_chans, input_size, error)
+
+
+def _check_asked(name: str, given: Mapping[str, Any]) -> None:
+    if not timm.is_model(name):
+        base = name.split(".")[0]
+        near = difflib.get_close_matches(name, timm.list_models(), n=3) or timm.list_models(f"*{base}*")[:3]
+        hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists the names"
+        raise UserError(f"encoder={name} is not a timm model; {hint}")
+    if refused := [key for key in _OF_WEIGHTS if key in given]:
+        raise UserError(
+            f"encoder_args, or the card of the checkpoint, holds {refused[0]} for {name}, which would take weights "
+            "from elsewhere; leave it out, and give weights as checkpoint= or encoder_file="
+        )
+
+
+def _unbuildable(name: str, in_chans: int, input_size: int, error: Exception | None) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     native = timm.get_pretrained_cfg(name).input_size[-1]  # type: ignore[union-attr]
-    raise UserError(
+    return UserError(
         f"encoder={name} cannot be built for {input_size} px and {in_chans} channels ({reason}); "
         f"set data.image_size={native}, its own size, or mend encoder_args"
     )

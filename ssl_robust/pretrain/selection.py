@@ -1,7 +1,7 @@
 """Which of the encoders that a training passes through is the good one? Told without clean labels.
 
-A falling loss does not say it, and the last encoder is not always the best. Each criterion is a column of metrics.csv,
-known at every look of the monitor; the encoders that they choose lie in `snapshots/`, each a checkpoint of its own.
+A loss cannot be compared between methods, and the last encoder need not be the best. Each criterion is a column of
+metrics.csv, known at every look of the monitor; the encoders that they choose lie in `snapshots/`, each a checkpoint.
 """
 
 from __future__ import annotations

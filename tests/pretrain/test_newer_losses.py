@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from tiny import MULTI_CROP, START, B, make
 
 from ssl_robust import settings
 from ssl_robust.encoders.encoder import create_encoder
@@ -12,29 +12,7 @@ from ssl_robust.pretrain.optimizers import build_optimizer
 from ssl_robust.records import Progress
 from ssl_robust.run import UserError
 
-B, DIM, SIDE, PATCH = 6, 12, 32, 8
-START = Progress(0, 100, 0, 10)
-MULTI_CROP = [{"n": 2, "size": 1.0}, {"n": 3, "size": 0.5}]
-
-
-class TinyEncoder(nn.Module):
-    """Means over the rows of a view -> features; enough for the heads."""
-
-    dim, timm = DIM, nn.Identity()
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(12, DIM)
-
-    def forward(self, images):
-        return self.linear(images.mean(dim=2).flatten(1))
-
-
-def make(name, **values):
-    torch.manual_seed(0)
-    method = build_method({**settings.defaults("method", name), **values}, TinyEncoder())
-    views = [torch.rand(B, 3, 4, 4) for _ in range(method.n_views)]
-    return method, views
+SIDE, PATCH = 32, 8
 
 
 def around_transformer(name, *, architecture="test_vit", encoder_args=None, **values):
