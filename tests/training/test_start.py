@@ -11,7 +11,8 @@ start._GRACE = 0.5
 if "RANK" not in os.environ:
     sys.exit(start.start_and_wait(2))
 names = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
-print(*(os.environ[name] for name in names), *sys.argv[1:], flush=True)
+line = " ".join([*(os.environ[name] for name in names), *sys.argv[1:]])
+os.write(1, f"{line}\\n".encode())  # at once: what two processes print in pieces may mix
 if os.environ["RANK"] == sys.argv[1]:
     sys.exit(int(sys.argv[2]))
 if sys.argv[3:] == ["waiting"]:
