@@ -14,7 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ssl_robust import processes
 from ssl_robust.run import UserError
@@ -169,6 +169,8 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
             f"out=; only {' and '.join(SHARED)} share their work, start it as one process"
         )
     OmegaConf.resolve(config)
+    if processes.count() == 1:
+        _refuse_at_once(name, config)
     if sys.stderr.isatty():  # torch and its like take seconds; the first real line takes the place of this one
         print("loading …", end="\r", file=sys.stderr, flush=True)
     stage: Callable[[DictConfig], Path] = _load(STAGES[name].function)
@@ -184,6 +186,26 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
     print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
     if STAGES[name].next_step and overrides is not None:
         print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+
+
+def _refuse_at_once(name: str, config: DictConfig) -> None:
+    """What can be said before torch is imported, which takes seconds: `out` is taken, or there is no such data."""
+    from omegaconf import OmegaConf
+
+    from ssl_robust.claim import Claim
+    from ssl_robust.encoders.places import NO_WEIGHTS, PREFIX, find_checkpoint
+    from ssl_robust.files import existing
+
+    if STAGES[name].makes_run:
+        settings: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+        Claim(Path(config.out), name, settings, resume=config.resume, overwrite=config.overwrite)
+    data = config.get("data") or {}
+    for option in ("path", "index", "labels", "root"):
+        if data.get(option) and not str(data.get("_target_")).endswith("read_embeddings"):  # no data to most stages
+            existing(data[option], f"data.{option}", folder=None)
+    checkpoint = str(config.get("checkpoint") or NO_WEIGHTS[0])
+    if checkpoint not in NO_WEIGHTS and not checkpoint.startswith(PREFIX):
+        find_checkpoint(checkpoint)
 
 
 def _load(place: str) -> Callable:

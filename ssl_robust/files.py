@@ -1,9 +1,10 @@
-"""Files written whole or not at all, and the user-facing error."""
+"""Files found where the user says, and written whole or not at all; and the user-facing error."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import difflib
 import json
 import os
 import secrets
@@ -20,6 +21,34 @@ class UserError(Exception):
 
     The command line prints it alone and ends with exit code 2.
     """
+
+
+def existing(path: str | Path, option: str, *, folder: bool | None = False) -> Path:
+    """`path` if it is there, with `~` expanded.
+
+    Args:
+        path: what the user gave.
+        option: the option it came from, for the message.
+        folder: whether a folder is expected, or a file; None: either.
+
+    Raises:
+        UserError: nothing is there, or a file in place of a folder, or the other way round.
+    """
+    found = Path(path).expanduser()
+    kind = {True: "a folder", False: "a file", None: "what is there"}[folder]
+    if not found.exists():
+        raise UserError(f"{option}={path} does not exist; give the path of {kind}{near(found)}")
+    if folder is not None and found.is_dir() != folder:
+        raise UserError(f"{option}={path} is a {'folder' if found.is_dir() else 'file'}; give {kind}")
+    return found
+
+
+def near(path: Path) -> str:
+    """` (there is a … beside it)`, for a message about a path that does not exist; nothing where no name is like it."""
+    if not path.parent.is_dir():
+        return ""
+    near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    return f" (there is a {near[0]} beside it)" if near else ""
 
 
 @contextlib.contextmanager

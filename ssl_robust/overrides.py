@@ -281,6 +281,10 @@ def _flatten(config: DictConfig, prefix: str = "") -> dict[str, Any]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """A phrase that names what was probably meant, or nothing."""
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {match[0]}" if match else ""
+    """A phrase that names what was probably meant, or nothing; `epochs` may mean `trainer.max_epochs`."""
+    known = list(known)
+    meant = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    last = [each for each in known if each.rpartition(".")[2] == name]
+    word = [each for each in known if name in each.rpartition(".")[2].split("_")]
+    meant = meant or last or (word if len(word) < 4 else [])
+    return f", did you mean {' or '.join(meant)}" if meant else ""

@@ -8,12 +8,14 @@ from typing import NamedTuple
 class Stage(NamedTuple):
     """A stage of the pipeline: where its function is, what it does, and what a user does afterwards.
 
-    `{out}` and `{data}` in `next_step` become the run's directory and its overrides of `data`.
+    `{out}` and `{data}` in `next_step` become the run's directory and its overrides of `data`. `makes_run` says
+    whether `out` is the directory of a run.
     """
 
     function: str
     summary: str
     next_step: str
+    makes_run: bool = True
 
 
 class Command(NamedTuple):
@@ -29,6 +31,7 @@ STAGES = {
         "ssl_robust.sheet:views",
         "draw random views of some scans, to choose views= by",
         "if every view still shows what the diagnosis needs, give the same views options to pretrain and finetune",
+        makes_run=False,
     ),
     "pretrain": Stage(
         "ssl_robust.pretrain.stage:pretrain",

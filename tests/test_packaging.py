@@ -80,7 +80,10 @@ def test_each_pipeline_script_is_its_stage(script):
     assert f"{script.stem} has no option nonsense" in answer.stderr
 
 
-QUICK = [["--help"], ["pretrain", "data=npz", "data.pth=x"], ["checkpoints", "list"]]
+NOWHERE = ["audit", "data=npz", "data.path=nowhere.npz", "out=run"]
+QUICK = [["--help"], ["pretrain", "data=npz", "data.pth=x"], ["checkpoints", "list"], NOWHERE,
+         ["embed", "data=folder", "data.path=.", "checkpoint=nowhere", "out=run"],
+         ["audit", "data=folder", "data.path=.", "out=."]]  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", QUICK)

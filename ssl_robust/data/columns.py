@@ -12,33 +12,6 @@ from ssl_robust.data.written import unguarded
 from ssl_robust.run import UserError
 
 
-def existing(path: str | Path, option: str, *, folder: bool = False) -> Path:
-    """`path` if it is there, with `~` expanded.
-
-    Args:
-        path: what the user gave.
-        option: the option it came from, for the message.
-        folder: whether a folder is expected, or a file.
-
-    Raises:
-        UserError: nothing is there, or a file in place of a folder, or the other way round.
-    """
-    found = Path(path).expanduser()
-    kind = "folder" if folder else "file"
-    if not found.exists():
-        raise UserError(f"{option}={path} does not exist; give the path of a {kind}{_beside(found)}")
-    if found.is_dir() != folder:
-        raise UserError(f"{option}={path} is a {'folder' if found.is_dir() else 'file'}; give a {kind}")
-    return found
-
-
-def _beside(path: Path) -> str:
-    if not path.parent.is_dir():
-        return ""
-    near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
-    return f" (there is a {near[0]} beside it)" if near else ""
-
-
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV file, perhaps compressed, all columns as text; empty cells are NA, and the text "NA" stays a text.
 

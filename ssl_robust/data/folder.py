@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl_robust.data.columns import existing
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.scans import SUFFIXES
 from ssl_robust.data.sources import FileSource
 from ssl_robust.data.splits import split_name
-from ssl_robust.run import UserError
+from ssl_robust.files import UserError, existing
 
 _IGNORED = {"__MACOSX"}  # beside the folder in archives packed on a Mac
 _MEDICAL = {".dcm", ".dicom", ".nii", ".gz", ".mha"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.npz_source import NpzSource
-from ssl_robust.run import UserError
+from ssl_robust.files import UserError, existing
 
 
 def read_npz(
@@ -52,7 +53,11 @@ def read_npz(
     table: dict[str, Any] = dict(found)
     if index is not None:
         unlabelled = all(label is None for label in found["label"])
-        added = _from_index(existing(index, "data.index"), columns, found, with_labels=unlabelled)
+        lines = _lines_of(existing(index, "data.index"), found["sample_id"])
+        wanted = ["path", "patient_id", "true_label", *(["label"] if unlabelled or columns.get("label") else [])]
+        added = pick(lines, columns, wanted, required=(), where=Path(index).name)
+        if classes is None and "label" not in wanted:
+            _say_who_names_classes(lines, found["label"], Path(index).name)
         table |= without_spelled(added, classes, Path(index).name)
     return build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=source.path.name
@@ -91,24 +96,32 @@ def _same_length(values: np.ndarray, n: int, where: str) -> np.ndarray:
     return values
 
 
-def _from_index(
-    path: Path, columns: Mapping[str, str | None], found: Mapping[str, list[Any]], *, with_labels: bool
-) -> dict[str, pd.Series]:
-    """Columns that the index adds, in the order of the arrays."""
+def _lines_of(path: Path, ids: Sequence[str]) -> pd.DataFrame:
+    """The index in the order of the arrays."""
     table = read_table(path)
-    n = len(found["sample_id"])
-    if {"split", "row"} <= set(table):
-        lines: dict[str, int] = {}
-        for line, name in enumerate(f"{split}/{row}" for split, row in zip(table["split"], table["row"], strict=True)):
-            if name in lines:
-                raise UserError(f"{path.name}: {name} (split/row) stands there twice; keep one line")
-            lines[name] = line
-        if missing := [name for name in found["sample_id"] if name not in lines]:
-            raise UserError(f"{path.name} has no line for {missing[0]} (split/row) and {len(missing) - 1} other scans")
-        table = table.iloc[[lines[name] for name in found["sample_id"]]]
-    elif len(table) != n:
-        raise UserError(
-            f"{path.name} has {len(table)} lines for {n} scans; expected one each, or columns split and row"
-        )
-    wanted = ["path", "patient_id", "true_label", *(["label"] if with_labels or columns.get("label") else [])]
-    return pick(table, columns, wanted, required=(), where=path.name)
+    if not {"split", "row"} <= set(table):
+        if len(table) != len(ids):
+            raise UserError(
+                f"{path.name} has {len(table)} lines for {len(ids)} scans; expected one each, or columns split and row"
+            )
+        return table
+    lines: dict[str, int] = {}
+    for line, name in enumerate(f"{split}/{row}" for split, row in zip(table["split"], table["row"], strict=True)):
+        if name in lines:
+            raise UserError(f"{path.name}: {name} (split/row) stands there twice; keep one line")
+        lines[name] = line
+    if missing := [name for name in ids if name not in lines]:
+        raise UserError(f"{path.name} has no line for {missing[0]} (split/row) and {len(missing) - 1} other scans")
+    return table.iloc[[lines[name] for name in ids]]
+
+
+def _say_who_names_classes(lines: pd.DataFrame, labels: Sequence[Any], where: str) -> None:
+    """Where the labels are bare numbers and a column of the index gives each of them one name, name that column."""
+    for name in sorted({"class", "class_name", "diagnosis", "label"} & set(lines)):
+        pairs = {pair for pair in zip(labels, lines[name], strict=True) if pair[0] is not None}
+        if len({code for code, _ in pairs}) == len(pairs) == len({str(word) for _, word in pairs}) > 0 and not all(
+            str(code) == str(word) for code, word in pairs
+        ):
+            print(f"Note: the column {name} of {where} names the classes; data.columns.label={name} shows these names",
+                  file=sys.stderr)  # fmt: skip
+            return

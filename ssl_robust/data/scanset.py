@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CHUNK = 1 << 22  # pixels at a time where all are read
+_SAMPLE = 64  # scans whose channels are compared
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class ScanSet:
     def say_found(self) -> None:
         """Print one line about the scans; see `ssl_robust.data.found`."""
         color = "RGB" if self.channels == 3 else "grey"
+        if self.channels == 3 and not np.ptp(self.pixels[:_SAMPLE], axis=3).any():
+            color = "grey in three channels"
         say_found(self.manifest, f"scans, {color}, {self.image_size} px")
 
     @cached_property

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
-from ssl_robust.run import UserError
+from ssl_robust.files import UserError, existing
 
 
 def read_csv(

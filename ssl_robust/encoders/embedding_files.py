@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssl_robust.data.columns import existing, pick, read_table
+from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.written import write_table
+from ssl_robust.files import UserError, existing
 from ssl_robust.records import Embeddings
-from ssl_robust.run import UserError, read_run
+from ssl_robust.run import read_run
 
 VECTORS = "embeddings.npy"
 SAMPLES = "samples.csv"

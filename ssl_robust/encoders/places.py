@@ -9,7 +9,7 @@ from pathlib import Path
 from ssl_robust.encoders.card import FILE, Card, read_card
 from ssl_robust.encoders.hub import PREFIX, from_hub
 from ssl_robust.encoders.hub_format import HUB_WEIGHTS, hub_card, is_hub_folder
-from ssl_robust.run import UserError, read_json
+from ssl_robust.files import UserError, near, read_json
 
 WEIGHTS = "encoder.safetensors"
 DEFAULT = "default"  # the name under which users ask for the shipped encoder that suits most scans
@@ -80,11 +80,11 @@ def find_checkpoint(path_or_name: str | Path) -> Path:
         raise UserError(f"checkpoint={path} is {_file(path)}")
     shipped = shipped_checkpoints()
     if str(path) not in shipped:
-        near = difflib.get_close_matches(name, [*shipped, DEFAULT, *NO_WEIGHTS], n=1)
+        meant = difflib.get_close_matches(name, [*shipped, DEFAULT, *NO_WEIGHTS], n=1)
         if name.lower().startswith(("hf", "hugging")):
-            near = [f"{PREFIX}ORG/NAME"]
-        hint = f"did you mean {near[0]}?" if near else "give a pretrain run's directory, default, none or imagenet"
-        raise UserError(f"checkpoint={path} does not exist; {hint}")
+            meant = [f"{PREFIX}ORG/NAME"]
+        hint = f"did you mean {meant[0]}?" if meant else "give a pretrain run's directory, default, none or imagenet"
+        raise UserError(f"checkpoint={path} does not exist{near(path)}; {hint}")
     return shipped[str(path)]
 
 
@@ -136,6 +136,9 @@ def _held(path: Path) -> str:
         if pickles:
             return f"holds {pickles[0]}, {CONVERT} as {HUB_WEIGHTS} beside config.json"
         return f"holds config.json and no {HUB_WEIGHTS}; copy both files"
+    if inside := sorted(each.parent for each in path.glob(f"*/{WEIGHTS}")):
+        names = ", ".join(each.name for each in inside)
+        return f"holds no {WEIGHTS} itself but encoders below it: {names}; give one, e.g. checkpoint={inside[-1]}"
     stage = read_json(path / "run.json").get("stage") if (path / "run.json").is_file() else None
     what = f"holds a run of the stage {stage} and no encoder" if stage else f"holds no {WEIGHTS}"
     return f"{what}; give the `out` of a finished pretrain run"

@@ -5,10 +5,10 @@ from ssl_robust.data.manifest import data_settings
 from ssl_robust.data.scanset import open_scans
 
 
-def said(root, names, capsys):
+def said(root, names, capsys, color=(9, 5, 0)):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(root / name)
+        Image.fromarray(np.full((8, 8, 3), color, np.uint8)).save(root / name)
     options = {"channels": 3, "image_size": 8, "patient_pattern": "p[0-9]", "ids": "plain"}
     open_scans(data_settings("folder", path=str(root), **options)).say_found()
     return capsys.readouterr().out
@@ -18,6 +18,12 @@ def test_one_line_says_what_was_found(tmp_path, capsys):
     names = ["train/x/p1_1.png", "train/x/p1_2.png", "val/y/p2_1.png", "test/p3.png"]
     assert said(tmp_path, names, capsys) == (
         "Found 4 scans, RGB, 8 px, 2 classes (x 2, y 1), 1 without a label, 3 patients known; train 2, val 1, test 1\n"
+    )
+
+
+def test_grey_scans_are_not_called_colourful(tmp_path, capsys):
+    assert said(tmp_path, ["x/p1.png", "y/p2.png"], capsys, color=5).startswith(
+        "Found 2 scans, grey in three channels, 8 px"
     )
 
 

@@ -66,6 +66,21 @@ def test_an_index_is_matched_by_split_and_row_or_line_by_line(tmp_path):
     assert load(tmp_path, IMAGES, **options).table["patient_id"].tolist() == table["person"].tolist()
 
 
+def test_an_index_that_names_the_classes_is_pointed_at(tmp_path, capsys):
+    index = tmp_path / "index.csv"
+    codes = np.concatenate([values[:, 0] for values in LABELS.values()])
+    table = pd.DataFrame({"label": codes, "class": [["benign", "malignant", "normal"][code] for code in codes]})
+    table.to_csv(index, index=False)
+    assert load(tmp_path, IMAGES | LABELS, index=str(index)).classes == ("0", "1", "2")
+    assert "column class of index.csv names the classes; data.columns.label=class shows" in capsys.readouterr().err
+    named = load(tmp_path, IMAGES | LABELS, index=str(index), columns={"label": "class"})
+    assert named.classes == ("benign", "malignant", "normal")
+    table["class"] = table["class"].iloc[::-1].tolist()  # two names for one code
+    table.to_csv(index, index=False)
+    load(tmp_path, IMAGES | LABELS, index=str(index))
+    assert capsys.readouterr().err == ""
+
+
 def test_wrong_indices_are_refused(tmp_path):
     index = tmp_path / "index.csv"
     index.write_text("split,row,person\n" + "train,0,a\n" * 2, encoding="utf-8")

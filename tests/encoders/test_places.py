@@ -51,6 +51,13 @@ def test_the_folder_one_is_in_has_a_name(tmp_path, monkeypatch):
     assert name_of(".") == tmp_path.name
 
 
+def test_a_folder_of_encoders_names_them_and_a_misspelt_one_its_neighbour(shipped, root):
+    with pytest.raises(UserError, match=f"encoders below it: tiny; give one, e.g. checkpoint={root}/tiny"):
+        find_checkpoint(root)
+    with pytest.raises(UserError, match="tinny does not exist .there is a tiny beside it."):
+        find_checkpoint(root / "tinny")
+
+
 def test_a_folder_of_that_name_does_not_hide_it(shipped, root, tmp_path, monkeypatch):
     (tmp_path / "default").mkdir()
     monkeypatch.chdir(tmp_path)
