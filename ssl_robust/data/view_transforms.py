@@ -60,7 +60,7 @@ def resample(
     """
     points = side * supersample
     steps = (2 * torch.arange(points, device=images.device, dtype=images.dtype) + 1) / points - 1
-    # Written out, since F.affine_grid takes five times as long for the same numbers.
+    # Written out, since F.affine_grid takes far longer for the same numbers.
     along_x = matrices[:, None, None, :, 0] * steps[None, None, :, None]
     along_y = matrices[:, None, None, :, 1] * steps[None, :, None, None] + matrices[:, None, None, :, 2]
     places = along_x + along_y
@@ -139,7 +139,7 @@ def apply_color(views: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
     Returns:
         (N, C, H, W) float.
     """
-    # Plane by plane: on CPUs three times as fast as a matrix product with so small matrices.
+    # Plane by plane, which a CPU does faster than a matrix product with so small matrices.
     gains, offsets = matrices[..., None, None], offsets.view(len(views), -1, 1, 1).expand(-1, views.shape[1], 1, 1)
     planes = views.unbind(1)
     mixed = torch.empty_like(views)
@@ -189,8 +189,8 @@ def gaussian_blur(views: Tensor, sigmas: Tensor, radius: int) -> Tensor:
     taps = torch.arange(-radius, radius + 1, dtype=views.dtype, device=views.device)
     kernels = torch.exp(-0.5 * (taps / sigmas.view(-1, 1)) ** 2)
     kernels = kernels / kernels.sum(dim=1, keepdim=True)
-    # One (side, side) matrix per sample holds kernel and mirrored edges. On CPUs two products with it are up to three
-    # times faster than a convolution whose groups are samples and channels, whatever the number of taps.
+    # One (side, side) matrix per sample holds kernel and mirrored edges. On CPUs two products with it are
+    # faster than a convolution whose groups are samples and channels, whatever the number of taps.
     blurs = torch.matmul(kernels, _mirrored_taps(side, radius).to(views)).view(n, side, side)
     columns = torch.bmm(blurs, views.permute(0, 2, 3, 1).reshape(n, side, side * channels))
     rows = columns.view(n, side, side, channels).transpose(1, 2).reshape(n, side, side * channels)
