@@ -18,7 +18,11 @@ from ssl_robust.run import UserError
 
 TABLES = (".csv", ".tsv", *EXCEL, *PARQUET)
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # Excel's "Unicode text"; without a mark it is UTF-8
-_NO_TEXT = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "a Parquet file"}
+_NO_TEXT = {
+    b"PK": "a workbook or an archive; give it the ending .xlsx if it is one of Excel, or save it as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of an old kind or with a password; save it as .xlsx without a password",
+    b"PAR1": "a Parquet file; give it the ending .parquet",
+}
 
 
 def read_table(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
@@ -53,7 +57,7 @@ def _read_text(path: Path) -> pd.DataFrame:
         start = file.read(4)
     for mark, what in _NO_TEXT.items():
         if start.startswith(mark) and path.suffix.lower() != ".zip":
-            raise UserError(f"{path} is {what}; give it the ending .xlsx or .parquet, or save it as CSV in UTF-8")
+            raise UserError(f"{path} is {what}")
     options: dict[str, Any] = {"header": None, "encoding": _MARKS.get(start[:2], "utf-8-sig")}
     try:
         if b"\0" in start and start[:2] not in _MARKS:
@@ -132,18 +136,31 @@ def _numbered(table: pd.DataFrame, column: str) -> list[str]:
     return [name for name in table if name.startswith(f"{column} (column ")]
 
 
-def absent(table: pd.DataFrame, column: str, name: str, where: str) -> UserError:
-    """The sentence that names what was probably meant by a column that is not there."""
+def absent(table: pd.DataFrame, column: str, name: str, where: str, *, among: Sequence[str] = ()) -> UserError:
+    """The sentence that names what was probably meant by a column that is not there.
+
+    Args:
+        table: the user's table.
+        column: what it does not have.
+        name: this package's name of it.
+        where: the table's name in messages.
+        among: all columns that the user named for it, where they are several.
+    """
+
+    def option(meant: str) -> str:
+        mended = [meant if each == column else each for each in among]
+        return f"data.columns.{name}={shown(mended) if mended else meant}"
+
     if several := _numbered(table, column):
         return UserError(
             f"{where} has {len(several)} columns {column!r}; rename all but one, or choose with "
-            f"'data.columns.{name}=\"{several[0]}\"'"
+            + option(f"'{several[0]}'")
         )
     near = difflib.get_close_matches(column, list(table), n=1)
-    hint = f" (is it {near[0]!r}?)" if near else ""
+    hint = f" (is it {near[0]!r}? then {option(near[0])})" if near else ""
     return UserError(
         f"{where} has no column {column!r}{hint}; its columns are {', '.join(map(str, table))}; "
-        f"name the right one with data.columns.{name}=…"
+        f"name the right one with {option('…')}"
     )
 
 

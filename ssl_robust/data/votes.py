@@ -65,7 +65,7 @@ def pick_votes(
                         "take data.consensus=majority")  # fmt: skip
     for column in named:
         if column not in table:
-            raise absent(table, column, "label", where)
+            raise absent(table, column, "label", where, among=named)
     found = {column: filled(pd.Series(table[column]), where) for column in named}
     for column in found.values():
         check_single(column, where)
