@@ -154,7 +154,7 @@ def _ranked(
     table = table.astype({"label": "string", "suggested_label": "string"})
     table.insert(1, "path", manifest.table["path"])
     if manifest.votes is not None:
-        table["agreement"] = share_of_readers(manifest.votes, pd.Series(table["label"]))
+        table["agreement"] = share_of_readers(manifest.votes, pd.Series(table["label"])).round(6)
     truth = manifest.codes("true_label")
     if corruption.kind != "none":
         truth = np.where(truth >= 0, truth, manifest.codes())

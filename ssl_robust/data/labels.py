@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import pandas as pd
@@ -72,6 +72,8 @@ def check_single(labels: pd.Series, where: str) -> None:
 def check_sorts(labels: pd.Series, where: str) -> None:
     """Labels sort the scans into classes; a column of ids, of free texts or of measurements was named by mistake.
 
+    Classes that differ in upper and lower case only are said, as nobody means them.
+
     Args:
         labels: (N,) texts; classes that the user named are not in question.
         where: what to call the data in messages.
@@ -80,6 +82,9 @@ def check_sorts(labels: pd.Series, where: str) -> None:
         UserError: there are too many different labels for classes.
     """
     known = labels.dropna()
+    for names in _spellings(known.unique()):
+        print(f"Note: {where}: the labels {' and '.join(map(repr, names))} count as {len(names)} classes; if they are "
+              "one, write them alike", file=sys.stderr)  # fmt: skip
     distinct, example = known.nunique(), known.iloc[0] if len(known) else ""
     if len(known) < _FEW or distinct <= min(_MEASURED, len(known) / 2):
         return
@@ -91,6 +96,14 @@ def check_sorts(labels: pd.Series, where: str) -> None:
             f"{where}: the labels {what} ({distinct} different ones for {len(known)} scans, e.g. {example!r}); "
             "expected classes, name another column with data.columns.label=…, or write classes into it"
         )
+
+
+def _spellings(names: Iterable[str]) -> list[list[str]]:
+    """Names that are the same but for upper and lower case and the spaces within, two or more each."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(names):
+        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
+    return [each for each in alike.values() if len(each) > 1]
 
 
 def check_classes(classes: Sequence[str], where: str) -> None:

@@ -121,6 +121,15 @@ def test_what_are_no_classes_is_refused(label, message):
     built(**columns, classes=list(dict.fromkeys(label)))  # someone who names them means them
 
 
+def test_spellings_of_one_class_are_pointed_at(capsys):
+    assert built(label=["Nevus", "nevus", "scar", "scar tissue"]).classes == ("Nevus", "nevus", "scar", "scar tissue")
+    assert capsys.readouterr().err == (
+        "Note: here: the labels 'Nevus' and 'nevus' count as 2 classes; if they are one, write them alike\n"
+    )
+    built(classes=["Nevus", "nevus"], label=["Nevus", "nevus", "nevus", None])
+    assert capsys.readouterr().err == ""
+
+
 def test_many_or_graded_classes_are_classes():
     ids = list(map(str, range(100)))
     assert len(built(sample_id=ids, label=[str(n % 50) for n in range(100)]).classes) == 50
