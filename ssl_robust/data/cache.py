@@ -17,15 +17,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from ssl_robust.data.scans import fit, read_scan, with_channels, without_color
-from ssl_robust.data.sources import Source, digest
+from ssl_robust.data.scans import fit, with_channels, without_color
+from ssl_robust.data.sources import Source, digest, read_together
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
+T = TypeVar("T")
 _VERSION = "1"  # part of the key: raise it when decoding or resizing changes
 _HEADER = 128  # bytes; NumPy pads its header to a multiple of 64, and four dimensions always need this many
 _AUTO_SIDE = 64
@@ -214,17 +216,29 @@ def _decode_all(source: Source, n: int, square: Callable[[np.ndarray], np.ndarra
         yield from (_attempt(lambda row=row: square(source.read(row))) for row in range(n))
         return
     n_threads = min(64, os.cpu_count() or 1)
-    waiting: deque[Future[np.ndarray | Exception]] = deque()
+    waiting: deque[Future[list[np.ndarray | Exception]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
-        for path in source.files:
-            waiting.append(pool.submit(_attempt, lambda path=path: square(read_scan(path))))
+        for _, rows in groupby(range(n), key=source.files.__getitem__):
+            waiting.append(pool.submit(_squares, source, list(rows), square))
             if len(waiting) >= 8 * n_threads:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
 
-def _attempt(read: Callable[[], np.ndarray]) -> np.ndarray | Exception:
+def _squares(
+    source: Source, rows: list[int], square: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray | Exception]:
+    """Rows of one file; where it cannot be read as a whole, one by one, so that a bad page costs itself alone."""
+    together = _attempt(lambda: [square(pixels) for pixels in read_together(source, rows)])
+    if not isinstance(together, Exception):
+        return list(together)
+    if len(rows) == 1:
+        return [together]
+    return [_attempt(lambda row=row: square(source.read(row))) for row in rows]
+
+
+def _attempt(read: Callable[[], T]) -> T | Exception:
     try:
         return read()
     except Exception as error:  # a damaged file may raise anything
