@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssl_robust.files import UserError, existing
 
-# Of the official files and their usual copies. What is also there (licences, checksums, masks as .mat) is no scan.
+# Of the official files and their usual copies. What else lies there (licences, tables) is no scan.
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 
 
@@ -80,12 +80,14 @@ class Layout:
         Raises:
             UserError: the folder is not there, or holds no image.
         """
-        start = self.required(folder)
-        names = [file.relative_to(self.root) for file in start.rglob("*") if file.suffix.lower() in _IMAGES]
-        found = sorted(name.as_posix() for name in names if not any(part[0] == "." for part in name.parts))
+        found = []
+        for place, below, files in os.walk(self.required(folder)):
+            below[:] = [name for name in below if name[0] != "."]
+            inside = Path(place).relative_to(self.root).as_posix()
+            found += [f"{inside}/{name}" for name in files if _is_image(name)]
         if not found:
             raise UserError(f"data.path={self.path} holds no image in {folder}; {self._unpack()}")
-        return found
+        return sorted(found)
 
     def check_files(self, names: Iterable[str], *, named_in: str) -> None:
         """Each file that a table of the set names must be there.
@@ -110,3 +112,7 @@ class Layout:
 def _called(name: str) -> str:
     """A name for a message: files show by their ending that they are such."""
     return name if Path(name).suffix else f"folder {name!r}"
+
+
+def _is_image(name: str) -> bool:
+    return name[0] != "." and os.path.splitext(name)[1].lower() in _IMAGES
