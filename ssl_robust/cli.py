@@ -199,6 +199,7 @@ def _refuse_at_once(name: str, config: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from ssl_robust.claim import Claim
+    from ssl_robust.data.public.layout import set_folder
     from ssl_robust.encoders.places import NO_WEIGHTS, PREFIX, find_checkpoint
     from ssl_robust.files import existing
 
@@ -206,6 +207,8 @@ def _refuse_at_once(name: str, config: DictConfig) -> None:
         settings: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
         Claim(Path(config.out), name, settings, resume=config.resume, overwrite=config.overwrite)
     data = config.get("data") or {}
+    if data.get("homepage"):
+        set_folder(data["path"], data["homepage"])
     for option in ("path", "index", "labels", "root"):
         if data.get(option) and not str(data.get("_target_")).endswith("read_embeddings"):  # no data to most stages
             existing(data[option], f"data.{option}", folder=None)
