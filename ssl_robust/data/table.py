@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import pick, read_table
+from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.held import held
 from ssl_robust.data.labels import check_single, without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
@@ -28,6 +32,7 @@ def read_csv(
     consensus: str,
     fractions: Mapping[str, float],
     split_seed: int,
+    rules: Rules,
 ) -> Manifest:
     """Lines of a table -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
 
@@ -40,6 +45,7 @@ def read_csv(
         consensus: how one label is made of those of several readers.
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
+        rules: how files become scans.
 
     Raises:
         UserError: a column is not there, a line has no path, a cell holds several labels, a scan stands there twice, or
@@ -53,18 +59,30 @@ def read_csv(
     for row, value in enumerate(found["path"]):
         if pd.isna(value) or not value.strip():
             raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
-    files = [_file(base, value.strip()) for value in found["path"]]
+    places = [_place(base, value.strip()) for value in found["path"]]
+    files, parts = [each for each, _ in places], [part for _, part in places]
     if files and not any(each.exists() for each in files):
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
     names = _shown(files, base)
-    _check_paths(names, file.name)
-    found = without_spelled({"sample_id": names, **found, "path": names}, classes, file.name)
+    _check_paths([f"{name}#{part}" if part else name for name, part in zip(names, parts, strict=True)], file.name)
+    scans = held(files, names, rules, parts)
+    found = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in found.items()}
+    if "sample_id" in found:
+        several = np.bincount(scans.of)[scans.of] > 1
+        ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
+        found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
+    if "patient_id" not in found and scans.personal:
+        found["patient_id"] = scans.patients
+    found = without_spelled({"sample_id": scans.names, **found, "path": scans.names}, classes, file.name)
     if "label" in found:
         check_single(found["label"], file.name)
-    return build_manifest(
-        found, FileSource(files, names), classes=classes, fractions=fractions, split_seed=split_seed, where=file.name,
-        votes=votes,
-    )  # fmt: skip
+    if votes is not None:
+        votes = votes._replace(table=votes.table.iloc[scans.of])
+    source = FileSource([files[row] for row in scans.of], scans.names, scans.parts, rules)
+    manifest = build_manifest(
+        found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name, votes=votes
+    )
+    return replace(manifest, personal=scans.personal, window=rules.window)
 
 
 def _check_paths(names: Sequence[str], where: str) -> None:
@@ -76,10 +94,13 @@ def _check_paths(names: Sequence[str], where: str) -> None:
         )
 
 
-def _file(base: Path, text: str) -> Path:
-    """The file that a cell names; a path written on Windows is understood elsewhere too."""
-    found = base / text
-    return base / text.replace("\\", "/") if "\\" in text and not found.exists() else found
+def _place(base: Path, text: str) -> tuple[Path, str]:
+    """The file that a cell names, and its part after a `#`; a path written on Windows is understood elsewhere too."""
+    whole, _, part = text.rpartition("#")
+    for name, rest in ((text, ""), (text.replace("\\", "/"), ""), (whole, part), (whole.replace("\\", "/"), part)):
+        if name and (base / name).exists():
+            return base / name, rest
+    return base / text, ""
 
 
 def _shown(files: Sequence[Path], base: Path) -> list[str]:
