@@ -193,3 +193,12 @@ def test_words_for_a_missing_label_are_no_classes_unless_named(tmp_path, capsys)
     assert "'NA' in label counts as missing (found 2x)" in capsys.readouterr().err
     assert load(file, classes=["NA", "sick", "none"]).codes().tolist() == [0, 1, 2, 0]
     assert capsys.readouterr().err == ""
+
+
+def test_the_scans_of_a_file_share_its_votes(tmp_path):
+    path = written(tmp_path, "path,r1,r2\n0.png,x,x\npages.tif,y,y\n")
+    pages = [Image.fromarray(np.full((8, 8), page, np.uint8)) for page in (10, 20)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    manifest = load(path, columns={"label": ["r1", "r2"]})
+    assert len(manifest) > 2
+    assert manifest.votes["r2"].tolist() == manifest.table["label"].tolist() == ["x"] + ["y"] * (len(manifest) - 1)
