@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-# Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
-PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
-                "out", "checkpoint", "encoder_file", "neighbors.file"}  # fmt: skip
+# Options whose values are paths or names like them: Hydra's grammar must not read their commas and parentheses.
+PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.sheet", "data.cache_dir",
+                "data.ids_folder", "out", "checkpoint", "encoder_file", "neighbors.file"}  # fmt: skip
 _EXAMPLES = {"data": "folder", "method": "simclr"}  # what `--help` shows of a group that the user has to choose
 _LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 _ABSENT = object()
