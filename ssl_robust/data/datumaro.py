@@ -9,7 +9,7 @@ from typing import Any
 from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json, with_classes
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
-from ssl_robust.data.splits import split_name
+from ssl_robust.data.splits import SPLITS, split_name
 from ssl_robust.files import UserError, existing
 
 _FORMAT = "Datumaro's JSON"
@@ -69,10 +69,16 @@ def _annotations(place: Path) -> tuple[Path, list[Path]]:
     """The data set's folder and its annotation files."""
     if place.is_file():
         return (place.parent.parent if place.parent.name == "annotations" else place.parent), [place]
-    files = sorted((place / "annotations").glob("*.json"))
+    files = sorted((place / "annotations").glob("*.json"), key=lambda file: (_position(file.stem), file.stem))
     if not files:
         raise UserError(f"{place} holds no annotations/*.json; give the folder of a data set in {_FORMAT}")
     return place, files
+
+
+def _position(subset: str) -> int:
+    """Train, val, test, as everywhere; then what is no split."""
+    split = split_name(subset)
+    return SPLITS.index(split) if split else len(SPLITS)
 
 
 def _names(content: Mapping[str, Any], file: Path) -> list[str]:
