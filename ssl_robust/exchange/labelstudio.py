@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
+import numpy as np
 import pandas as pd
 
 from ssl_robust.data.manifest import Manifest
@@ -43,7 +44,7 @@ def write_labelstudio(
     table, fields = placed.manifest.table, attributes(placed.manifest, truth=False)
     order = range(len(table))
     if "rank" in table:
-        order = table["rank"].astype("Float64").fillna(len(table) + 1).argsort(kind="stable").tolist()
+        order = np.argsort(table["rank"].to_numpy(dtype=np.float64, na_value=np.inf), kind="stable").tolist()
     ids, labels = table["sample_id"].tolist(), table["label"].astype(object).tolist()
     addresses = [f"/data/local-files/?d={quote(f'{start}/{path}'.lstrip('/'))}" for path in placed.paths]
     tasks = [_task(addresses[row], ids[row], labels[row], fields[row]) for row in order]

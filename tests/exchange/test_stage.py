@@ -10,11 +10,24 @@ import pytest
 
 from ssl_robust.cli import run
 from ssl_robust.data.columns import read_table
+from ssl_robust.data.written import write_table
+from ssl_robust.run import write_json
 
 
 @pytest.fixture
 def audit(tmp_path):
-    """An audit of twelve vectors whose ids are those of the table's four scans and eight more."""
+    """What an audit leaves, written by hand."""
+    ids = ["first", "=2nd()", "b/2.png", "4th"]
+    rows = {"sample_id": ids, "label": ["ill", "well", None, "ill"], "suggested_label": ["ill", "well", None, "well"],
+            "score": [0.25, 0.125, None, 0.75], "rank": pd.array([2, 3, None, 1], dtype="Int64")}  # fmt: skip
+    write_json(tmp_path / "audit" / "run.json", {"schema_version": 1, "stage": "audit"})
+    write_table(tmp_path / "audit" / "audit.csv", pd.DataFrame(rows))
+    return tmp_path / "audit"
+
+
+@pytest.fixture
+def larger_audit(tmp_path):
+    """A real one: of twelve vectors whose ids are those of the table's four scans and eight more."""
     rng = np.random.default_rng(0)
     np.save(tmp_path / "E.npy", rng.normal(size=(12, 4)) + 5 * np.eye(4)[[0, 1, 1, 1, *[0, 1] * 4]])
     ids = ["first", "=2nd()", "b/2.png", "4th", *map(str, range(8))]
@@ -26,7 +39,8 @@ def audit(tmp_path):
     return out
 
 
-def test_label_studio_gets_an_audit_as_predictions_worst_first(convert, audit, tmp_path, capsys):
+def test_label_studio_gets_an_audit_as_predictions_worst_first(convert, larger_audit, tmp_path, capsys):
+    audit = larger_audit
     assert convert("labelstudio", f"audit={audit}") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"Wrote {tmp_path / 'out'}"
@@ -75,7 +89,7 @@ def test_wrong_audits_are_refused_before_the_data_are_read(convert, audit, tmp_p
     assert "holds no run" in capsys.readouterr().err
     assert convert("cleanlab", f"audit={audit}") == 2
     assert "to=cleanlab has no place for an audit; take audit= away" in capsys.readouterr().err
-    table = read_table(audit / "audit.csv").assign(sample_id=[f"other {row}" for row in range(12)])
+    table = read_table(audit / "audit.csv").assign(sample_id=[f"other {row}" for row in range(4)])
     table.to_csv(audit / "audit.csv", index=False)
     assert convert("csv", f"audit={audit}") == 2
     assert "audit= is of other scans (e.g. 'other 0' where these data have 'first')" in capsys.readouterr().err
