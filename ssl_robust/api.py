@@ -221,7 +221,8 @@ def _scans_of_path(path: Path, encoder: Encoder, resize: str, options: dict[str,
         raise UserError(f"{path} is neither a folder nor a .csv or .npz file; give one of these")
     # Nothing is measured here, so that it does not matter which split a patient is in.
     settings = data_settings(kind, path=str(path), **{"split_leaks": "allow", **options})
-    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans, resize=resize)
+    window = encoder.card.window if encoder.card else None
+    return open_scans(settings, image_size=encoder.input_size, channels=encoder.in_chans, resize=resize, window=window)
 
 
 def _scans_of_array(images: np.ndarray, encoder: Encoder, resize: str) -> ScanSet:

@@ -8,18 +8,19 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssl_robust.data.formats.known import EXPECTED, kind_of
+from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.held import held
 from ssl_robust.data.manifest import Manifest, build_manifest
-from ssl_robust.data.scans import SUFFIXES
 from ssl_robust.data.sources import FileSource
 from ssl_robust.data.splits import split_name
 from ssl_robust.files import UserError, existing
 
 _IGNORED = {"__MACOSX"}  # beside the folder in archives packed on a Mac
-_MEDICAL = {".dcm", ".dicom", ".nii", ".gz", ".mha"}
-_CONVERT = "; convert DICOM first, e.g. with DCMTK (dcm2pnm --write-16-bit-png), and volumes slice by slice"
 
 
 def read_folder(
@@ -29,6 +30,7 @@ def read_folder(
     classes: Sequence[str] | None,
     fractions: Mapping[str, float],
     split_seed: int,
+    rules: Rules,
 ) -> Manifest:
     """Image files below a folder -> manifest; ids are the paths relative to it.
 
@@ -42,6 +44,7 @@ def read_folder(
         classes: names of the classes in the order of their codes.
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
+        rules: how files become scans.
 
     Raises:
         UserError: no image is there, split folders stand beside others, or the pattern matches nothing.
@@ -50,21 +53,22 @@ def read_folder(
     others: Counter[str] = Counter()
     names = list(_image_files(root, others))
     if not names:
-        held = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
-        to_convert = _CONVERT if _MEDICAL & set(others) else ""
-        expected = ", ".join(sorted(SUFFIXES))
-        raise UserError(f"data.path={path} holds no image ({held or 'it is empty'}); expected {expected}{to_convert}")
+        there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
+        raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
+    scans = held([root / name for name in names], names, rules)
+    names = [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) for name in names], path)
     table: dict[str, Any] = {
-        "sample_id": [unicodedata.normalize("NFC", name) for name in names],  # macOS writes umlauts in two characters
+        "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
         "label": labels,
         "split": splits,
-        "patient_id": _patients(names, patient_pattern),
+        "patient_id": _patients(names, patient_pattern) or scans.patients,
     }
-    source = FileSource([root / name for name in names], table["sample_id"])
-    return build_manifest(
+    source = FileSource([root / name for name in names], table["sample_id"], scans.parts, rules)
+    manifest = build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
     )
+    return replace(manifest, personal=scans.personal or patient_pattern is not None, window=rules.window)
 
 
 def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
@@ -81,10 +85,10 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
                 continue
             if entry.is_dir():
                 yield from below(entry.path, f"{prefix}{entry.name}/", above | {real})
-            elif (suffix := Path(entry.name).suffix.lower()) in SUFFIXES:
+            elif kind_of(Path(entry.path)):
                 yield prefix + entry.name
             else:
-                others[suffix] += 1
+                others[Path(entry.name).suffix.lower()] += 1
 
     yield from below(str(root), "", frozenset())
 

@@ -30,7 +30,7 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
 
     Args:
         manifest: with its splits, which hang on the ids as they were.
-        settings: the `data` node; `ids` is auto (hashed where `patient_pattern` finds patients in the paths), plain or
+        settings: the `data` node; `ids` is auto (hashed where paths or headers of the scans name patients), plain or
             hashed, `ids_folder` the folder of salt and list, None: beside the data.
 
     Raises:
@@ -39,7 +39,7 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
     choice = settings["ids"]
     if choice not in ("auto", "plain", "hashed"):
         raise UserError(f"data.ids={choice} does not exist; expected auto, plain or hashed")
-    if choice == "plain" or (choice == "auto" and not settings.get("patient_pattern")):
+    if choice == "plain" or (choice == "auto" and not manifest.personal):
         return manifest
     folder, names = _folder(settings), pd.Series(manifest.table["sample_id"])
     try:

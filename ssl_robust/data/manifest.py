@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.identifiers import identified
 from ssl_robust.data.labels import LABELS, check_classes, named, without_missing
 from ssl_robust.data.sources import Source, Subset, digest
@@ -36,11 +37,15 @@ class Manifest:
             (train, val, test), `true_label`, all of dtype "string", NA where unknown.
         classes: class names; their positions are the codes.
         source: pixels of the rows.
+        personal: whether paths or headers say whom a scan shows, so that ids are hashed unless plain ones are asked.
+        window: which values of the files become black and white, as in `Rules`.
     """
 
     table: pd.DataFrame
     classes: tuple[str, ...]
     source: Source
+    personal: bool = False
+    window: str | tuple[float, float] = "auto"
 
     def __len__(self) -> int:
         return len(self.table)
@@ -155,7 +160,10 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     settings = complete(data)
     reader = _reader(settings.pop("_target_", None))
     wanted = inspect.signature(reader).parameters
-    known = {*wanted, *defaults("data", "_common")}
+    if _takes_files(reader):
+        settings = {**defaults("data", "_files"), **settings}
+        settings["rules"] = Rules.read(settings)
+    known = {*wanted, *defaults("data", "_common"), *(defaults("data", "_files") if _takes_files(reader) else ())}
     for name in settings:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -188,9 +196,11 @@ def data_settings(name: str, /, **values: Any) -> dict[str, Any]:
         name: file under `configs/data/`, e.g. "folder".
         values: options to replace, e.g. `path="scans"`; of `columns` only those that differ.
     """
-    common = defaults("data", "_common")
+    common, own = defaults("data", "_common"), defaults("data", name)
+    if _takes_files(_reader(own["_target_"])):
+        common |= defaults("data", "_files")
     columns = {**common["columns"], **values.pop("columns", {})}
-    return {**common, **defaults("data", name), **values, "columns": columns}
+    return {**common, **own, **values, "columns": columns}
 
 
 def complete(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,6 +220,11 @@ def _reader(target: str | None) -> Callable[..., Manifest]:
             "data=embeddings holds vectors and no scans; only `audit` and `probe` take it, give the scans here"
         )
     return getattr(importlib.import_module(module), name)
+
+
+def _takes_files(reader: Callable[..., Manifest]) -> bool:
+    """Whether the reader's scans are files, which the options of `configs/data/_files.yaml` are about."""
+    return "rules" in inspect.signature(reader).parameters
 
 
 def _strings(values: Any, n: int) -> pd.Series:

@@ -1,70 +1,31 @@
-"""One image file -> one array of what is stored in it; and an array -> a square of the wanted side.
-
-Pillow's `convert("RGB")` turns almost every pixel of a 16-bit scan into 255 without a word, so each mode is handled
-by name here.
-"""
+"""One scan of a file -> one array of what is stored in it; and an array -> a square of the wanted side."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
-_PHOTOMETRIC = 262  # TIFF tag
+from ssl_robust.data.formats.known import format_of
+from ssl_robust.data.formats.rules import Rules
+
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow
 
 
-def read_scan(path: Path) -> np.ndarray:
-    """An image file -> (H, W) where it is grey, else (H, W, 3); uint16 where it stores more than 8 bits, else uint8.
-
-    Upright (EXIF orientation applied); palettes resolved; what is transparent becomes black; 16-bit colour comes as its
-    upper 8 bits (Pillow knows no more).
+def read_scan(path: Path, part: str = "", rules: Rules | None = None) -> np.ndarray:
+    """One scan -> (H, W) where it is grey, else (H, W, 3); uint16 where it stores more than 8 bits, else uint8.
 
     Args:
-        path: PNG, JPEG, TIFF, BMP or WebP.
+        path: a file of a kind that `formats` knows.
+        part: which of its scans, "" where it holds one.
+        rules: how values become pixels; None: the usual ones.
 
     Raises:
         OSError: the file is missing, cut short or no image.
-        ValueError: it holds several pages, or pixels without a fixed scale (float, 32 bits).
+        ValueError: it is of no known kind, or what it holds cannot be shown as a scan.
     """
-    if ImageFile.LOAD_TRUNCATED_IMAGES:  # some other library's setting; the lower half of a scan would be grey
-        ImageFile.LOAD_TRUNCATED_IMAGES = False
-    with Image.open(path) as image:
-        pages = getattr(image, "n_frames", 1)
-        if pages > 1 and image.format != "MPO":  # MPO: a camera's JPEG, with its preview as a second page
-            raise ValueError(f"holds {pages} pages; save each as a file of its own")
-        image.load()
-        pixels = _pixels(ImageOps.exif_transpose(image))
-        # Pillow turns "white is zero" round in 8-bit TIFFs, but not in those of 16 bits.
-        white_is_zero = image.format == "TIFF" and image.getexif().get(_PHOTOMETRIC) == 0
-        return 65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):
-        return _integers(image)
-    if image.mode == "F":
-        raise ValueError("holds float pixels, whose scale is unknown; save it with 8 or 16 bits")
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        color = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", color.size, "black"), color).convert("RGB")
-    if image.mode == "L":
-        return np.asarray(image)
-    return without_color(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
-
-
-def _integers(image: Image.Image) -> np.ndarray:
-    """Modes `I;16`, `I;16B` and `I`: kept if they fit 16 bits."""
-    pixels = np.asarray(image)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise ValueError(f"holds values from {pixels.min()} to {pixels.max()}; expected 0 to 65535")
-    return pixels.astype(np.uint16)
+    return next(iter(format_of(path).read(path, [part], rules or Rules())))
 
 
 def without_color(pixels: np.ndarray) -> np.ndarray:

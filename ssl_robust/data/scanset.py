@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssl_robust.data.cache import Geometry, cache_directory, decoded
+from ssl_robust.data.cache import cache_directory, decoded
+from ssl_robust.data.decoding import Geometry
 from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import Manifest, complete, load_manifest
 from ssl_robust.data.splits import SPLITS
@@ -105,7 +106,12 @@ class ScanSet:
 
 
 def open_scans(
-    data: Mapping[str, Any], *, image_size: int | None = None, channels: int | None = None, resize: str | None = None
+    data: Mapping[str, Any],
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    resize: str | None = None,
+    window: Any = None,
 ) -> ScanSet:
     """Read the manifest, decode its scans (once; later calls open the cache), leave out what cannot be read.
 
@@ -114,6 +120,7 @@ def open_scans(
         image_size: what a checkpoint asks for; yields to a number in `data.image_size`.
         channels: what a checkpoint asks for; yields to a number in `data.channels`.
         resize: what a checkpoint asks for; yields to pad or squash in `data.resize`.
+        window: what a checkpoint asks for; yields to anything but auto in `data.window`, where files are read.
 
     Raises:
         UserError: an option has a wrong value, or more than `data.max_unreadable` of the scans cannot be read.
@@ -127,7 +134,9 @@ def open_scans(
     )
     if settings["split"] not in (*SPLITS, "all"):
         raise UserError(f"data.split={settings['split']} does not exist; expected {', '.join(SPLITS)} or all")
-    manifest = load_manifest(data)
+    if settings.get("window") == "auto" and window is not None:
+        settings["window"] = window
+    manifest = load_manifest(settings)
     found = decoded(manifest.source, len(manifest), geometry, cache_directory(settings["cache_dir"]))
     ids = manifest.table["sample_id"]
     unreadable = [{"sample_id": str(ids[each["row"]]), "reason": str(each["reason"])} for each in found.unreadable]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from ssl_robust.data.scans import read_scan
+from ssl_robust.data.formats.known import format_of
+from ssl_robust.data.formats.rules import Rules
 
 
 class Source(Protocol):
@@ -20,6 +21,7 @@ class Source(Protocol):
         fingerprint: changes when the scans do; the same on every machine that holds the same scans.
         state: changes when a file may have changed here (modification times); key of the decoded cache.
         files: the file of each row where rows are files that may be decoded side by side, else None.
+        states: (N,) uint64 that change with `state`, row by row; None where rows are no files.
     """
 
     @property
@@ -28,6 +30,8 @@ class Source(Protocol):
     def state(self) -> str: ...
     @property
     def files(self) -> Sequence[Path] | None: ...
+    @property
+    def states(self) -> np.ndarray | None: ...
 
     def read(self, row: int) -> np.ndarray:
         """(H, W) or (H, W, 3), uint8 or uint16; raises any exception where the scan cannot be read."""
@@ -54,6 +58,11 @@ class Subset:
         files = self.whole.files
         return None if files is None else [files[row] for row in self.chosen]
 
+    @property
+    def states(self) -> np.ndarray | None:
+        states = self.whole.states
+        return None if states is None else states[self.chosen]
+
     def read(self, row: int) -> np.ndarray:
         return self.whole.read(int(self.chosen[row]))
 
@@ -73,28 +82,65 @@ class ArraySource:
     def files(self) -> None:
         return None
 
+    @property
+    def states(self) -> None:
+        return None
+
     def read(self, row: int) -> np.ndarray:
         return self.images[row]
 
 
 class FileSource:
-    """One file a scan.
+    """Scans in files, one or several in each.
 
     Args:
-        files: the file of each row.
-        names: their paths relative to the data, which do not depend on the machine.
+        files: the file of each row; rows of one file stand together.
+        names: their paths relative to the data, which do not depend on the machine, with the part: `a.dcm#frame=3`.
+        parts: which scan of its file each row is; None: every file is one scan.
+        rules: how values become pixels.
     """
 
-    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        names: Sequence[str],
+        parts: Sequence[str] | None = None,
+        rules: Rules | None = None,
+    ) -> None:
         self.files: Sequence[Path] | None = list(files)
-        known = [_size_and_time(file) for file in files]
+        self._files, self._parts = self.files, list(parts or [""] * len(files))
+        self._rules = rules or Rules()
+        known = {file: _size_and_time(file) for file in dict.fromkeys(files)}
+        sizes = [known[file][0] for file in files]
         # Sizes, not contents: a set of a terabyte is summed up at once.
-        self.fingerprint = digest(*(f"{name} {size}" for name, (size, _) in zip(names, known, strict=True)))
-        self.state = digest(*(f"{file.absolute()} {size_time}" for file, size_time in zip(files, known, strict=True)))
-        self._files = self.files
+        self.fingerprint = digest(*(f"{name} {size}" for name, size in zip(names, sizes, strict=True)))
+        rows = zip(files, self._parts, strict=True)
+        each = [digest(repr(self._rules), f"{file.absolute()} {part} {known[file]}")[:16] for file, part in rows]
+        self.states: np.ndarray | None = np.array([int(state, 16) for state in each], dtype=np.uint64)
+        self.state = digest(*each)
 
     def read(self, row: int) -> np.ndarray:
-        return read_scan(self._files[row])
+        return next(iter(self.read_together([row])))
+
+    def read_together(self, rows: Sequence[int]) -> Iterable[np.ndarray]:
+        """As `read`, for rows of one file, which is opened once."""
+        file = self._files[rows[0]]
+        return format_of(file).read(file, [self._parts[row] for row in rows], self._rules)
+
+
+def read_together(source: Source, rows: Sequence[int]) -> Iterable[np.ndarray]:
+    """The scans of some rows of one file, which is opened once.
+
+    Args:
+        source: where the pixels are.
+        rows: rows whose `files` are the same.
+
+    Raises:
+        Exception: any, where one of them cannot be read.
+    """
+    if isinstance(source, Subset):
+        return read_together(source.whole, [int(source.chosen[row]) for row in rows])
+    return source.read_together(rows) if isinstance(source, FileSource) else [source.read(row) for row in rows]
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import pick, read_table
+from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.held import held
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
@@ -24,6 +28,7 @@ def read_csv(
     columns: Mapping[str, str | None],
     fractions: Mapping[str, float],
     split_seed: int,
+    rules: Rules,
 ) -> Manifest:
     """Lines of a CSV -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
 
@@ -34,6 +39,7 @@ def read_csv(
         columns: how the CSV names its columns.
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
+        rules: how files become scans.
 
     Raises:
         UserError: a column is not there, a line has no path, a cell holds several labels, or no file exists.
@@ -44,23 +50,37 @@ def read_csv(
     for row, value in enumerate(found["path"]):
         if pd.isna(value) or not value.strip():
             raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
-    files = [_file(base, value.strip()) for value in found["path"]]
+    places = [_place(base, value.strip()) for value in found["path"]]
+    files, parts = [each for each, _ in places], [part for _, part in places]
     if files and not any(each.exists() for each in files):
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
-    names = _shown(files, base)
-    found = without_spelled({"sample_id": names, **found, "path": names}, classes, file.name)
+    scans = held(files, _shown(files, base), rules, parts)
+    found = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in found.items()}
+    if "sample_id" in found:
+        several = np.bincount(scans.of)[scans.of] > 1
+        ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
+        found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
+    if "patient_id" not in found and scans.personal:
+        found["patient_id"] = scans.patients
+    found = without_spelled({"sample_id": scans.names, **found, "path": scans.names}, classes, file.name)
     if "label" in found and (several := found["label"].dropna().str.contains("|", regex=False)).any():
         example = found["label"].dropna()[several].iloc[0]
         raise UserError(f"{file.name} holds several labels in one cell ({example!r}); expected one label per scan, "
                         "take another column with data.columns.label=…")  # fmt: skip
-    source = FileSource(files, names)
-    return build_manifest(found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name)
+    source = FileSource([files[row] for row in scans.of], scans.names, scans.parts, rules)
+    manifest = build_manifest(
+        found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name
+    )
+    return replace(manifest, personal=scans.personal, window=rules.window)
 
 
-def _file(base: Path, text: str) -> Path:
-    """The file that a cell names; a path written on Windows is understood elsewhere too."""
-    found = base / text
-    return base / text.replace("\\", "/") if "\\" in text and not found.exists() else found
+def _place(base: Path, text: str) -> tuple[Path, str]:
+    """The file that a cell names, and its part after a `#`; a path written on Windows is understood elsewhere too."""
+    whole, _, part = text.rpartition("#")
+    for name, rest in ((text, ""), (text.replace("\\", "/"), ""), (whole, part), (whole.replace("\\", "/"), part)):
+        if name and (base / name).exists():
+            return base / name, rest
+    return base / text, ""
 
 
 def _shown(files: Sequence[Path], base: Path) -> list[str]:

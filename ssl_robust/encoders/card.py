@@ -36,6 +36,7 @@ class Card:
         trained_on: names of the sets of scans, in words.
         training_command: the command that trained it, without paths.
         starts_from: what training began with, in words; "" for new weights.
+        window: which stored values of files became black and white: a rule, or the lowest and the highest one.
         transfer: measured on other scans; a row is one measurement, `{"set": "blood cells", "balanced accuracy": 0.9}`.
     """
 
@@ -58,6 +59,7 @@ class Card:
     training_command: str = ""
     starts_from: str = ""
     transfer: list[dict[str, Any]] = field(default_factory=list)
+    window: str | list[float] = "auto"
 
     def in_words(self) -> str:
         """What it is and what it learned from: "resnet10t for RGB scans of 64 px; simclr on 9,000 scans (…)"."""
@@ -119,6 +121,7 @@ def _check(card: Card, path: Path) -> None:
         "n_scans": isinstance(card.n_scans, int),
         "weights_dtype": card.weights_dtype in WEIGHT_TYPES,
         "trained_on": isinstance(card.trained_on, list) and all(isinstance(each, str) for each in card.trained_on),
+        "window": isinstance(card.window, str) or _are_numbers(card.window, 2),
         "transfer": isinstance(card.transfer, list) and all(isinstance(each, dict) for each in card.transfer),
     }
     wrong = [name for name, fits in problems.items() if not fits]

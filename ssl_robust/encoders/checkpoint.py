@@ -6,6 +6,7 @@ The weights need nothing of this project:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def describe(
     data_fingerprint: str,
     data_licence: str,
     starts_from: str = "",
+    window: str | Sequence[float] = "auto",
 ) -> Card:
     """The card of an encoder: what it is comes from itself, where it comes from is given.
 
@@ -43,6 +45,7 @@ def describe(
         data_fingerprint: hash of the set that they are from.
         data_licence: their licence, "" where unknown.
         starts_from: what its training began with, in words; "" for new weights.
+        window: which stored values became black and white.
     """
     return Card(
         architecture=encoder.name,
@@ -60,6 +63,7 @@ def describe(
         data_licence=data_licence,
         version=__version__,
         starts_from=starts_from,
+        window=window if isinstance(window, str) else list(window),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ssl_robust.data.scanset import ScanSet, open_scans
+from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
 from ssl_robust.encoders.places import DEFAULT, NO_WEIGHTS, card_of, name_of
@@ -75,14 +76,20 @@ def open_scans_for(config: DictConfig) -> ScanSet:
     card = card_of(choice)
     ships = ", which ships with ssl-robust" if choice == DEFAULT else ""
     print(f"Encoder: {name_of(choice)}{ships}: {card.in_words()}", flush=True)
-    scans = open_scans(config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize)
-    if scans.resize != card.resize:
-        print(
-            f"Note: the encoder learned from scans resized by {card.resize}, these are resized by {scans.resize}; "
-            f"data.resize={card.resize} matches it",
-            file=sys.stderr,
-        )
+    scans = open_scans(
+        config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize, window=card.window
+    )
+    _say_differences(card, scans)
     return scans
+
+
+def _say_differences(card: Card, scans: ScanSet) -> None:
+    """What the user has asked for and the encoder has not learned from."""
+    window = scans.manifest.window if isinstance(scans.manifest.window, str) else list(scans.manifest.window)
+    for option, learned, here in (("resize", card.resize, scans.resize), ("window", card.window, window)):
+        if learned != here:
+            print(f"Note: the encoder learned from scans with data.{option}={learned}, these have {here}; "
+                  f"data.{option}=auto takes what it learned from", file=sys.stderr)  # fmt: skip
 
 
 def _new_encoder(config: DictConfig, scans: ScanSet) -> Encoder:

@@ -163,4 +163,5 @@ def _card(
         data_fingerprint=scans.manifest.fingerprint,
         data_licence=settings["data_licence"],
         starts_from=start.words,
+        window=scans.manifest.window,
     )

@@ -72,11 +72,11 @@ def test_links_that_lead_back_up_end(tmp_path):
 def test_empty_and_imageless_folders_say_what_they_hold(tmp_path):
     with pytest.raises(UserError, match=r"holds no image \(it is empty\); expected .bmp"):
         load(tmp_path)
-    (tmp_path / "scan.dcm").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"holds no image \(1 .dcm\).*convert DICOM first"):
+    (tmp_path / "scan.mha").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"holds no image \(1 .mha\); expected .bmp"):
         load(tmp_path)
     with pytest.raises(UserError, match=r"is a file; give a folder"):
-        load(tmp_path / "scan.dcm")
+        load(tmp_path / "scan.mha")
 
 
 def test_patients_from_the_path(tmp_path, capsys):

@@ -52,7 +52,7 @@ def test_the_card_holds_what_the_design_lists_and_no_path(checkpoint):
     values = read_json(checkpoint / "encoder.json")
     assert {"architecture", "in_chans", "input_size", "mean", "std", "model_args", "scaling", "resize", "method",
             "epochs", "n_scans", "data_fingerprint", "data_licence", "version", "weights_dtype", "trained_on",
-            "training_command", "starts_from", "transfer"} == set(values)  # fmt: skip
+            "training_command", "starts_from", "transfer", "window"} == set(values)  # fmt: skip
     assert str(checkpoint.parent) not in json.dumps(values)
 
 

@@ -1,0 +1,50 @@
+"""Which kind of file is it? By its ending, and by its first bytes where names say nothing, as in DICOM exports."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, cast
+
+from ssl_robust.data.formats.rules import Format
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
+_DICOM = frozenset({".dcm", ".dicom", ".ima"})
+_VOLUMES = (".nii", ".nii.gz")
+EXPECTED = ", ".join([*sorted(_PICTURES), *sorted(_DICOM), *_VOLUMES])
+SEVERAL = frozenset({".tif", ".tiff", ".webp", ".png"})  # pictures that may hold more than one page
+
+
+def kind_of(path: Path) -> str | None:
+    """Name of the module of this package that reads the file: pictures, dicom or nifti; None for other files."""
+    name = path.name.lower()
+    suffix = path.suffix.lower()
+    if suffix in _PICTURES:
+        return "pictures"
+    if suffix in _DICOM:
+        return "dicom"
+    if name.endswith(_VOLUMES):
+        return "nifti"
+    nameless = not suffix or suffix[1:].isdigit()  # `IM000001`, `1.2.840.113619.2`
+    return "dicom" if nameless and path.name != "DICOMDIR" and _begins_as_dicom(path) else None
+
+
+def format_of(path: Path) -> Format:
+    """The module that reads the file.
+
+    Raises:
+        ValueError: no kind of file that is read here.
+    """
+    kind = kind_of(path)
+    if kind is None:
+        raise ValueError(f"is no file of {EXPECTED}")
+    module: Any = importlib.import_module(f"ssl_robust.data.formats.{kind}")
+    return cast(Format, module)
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

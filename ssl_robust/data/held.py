@@ -1,0 +1,66 @@
+"""What files hold: a folder or a table names files, and each of them is one scan or several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_robust.data.formats.known import format_of
+from ssl_robust.data.formats.rules import Contents, Rules
+from ssl_robust.run import progress
+
+
+@dataclass(frozen=True)
+class Held:
+    """Scans of some files, in order; row i of all four is one scan.
+
+    Attributes:
+        of: (n,) which of the files.
+        parts: which part of it, "" where the file is one scan.
+        names: the file's name, with the part where there are several: `a.dcm#frame=3`.
+        patients: whom it shows, where the file itself says so.
+    """
+
+    of: np.ndarray
+    parts: list[str]
+    names: list[str]
+    patients: list[str | None]
+
+    @property
+    def personal(self) -> bool:
+        """Whether a file says whom it shows; names of such files may say so too."""
+        return any(patient is not None for patient in self.patients)
+
+
+def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequence[str] | None = None) -> Held:
+    """The scans of some files, from their headers; a file that cannot be read counts as one scan, and is told of later.
+
+    Args:
+        files: where they are.
+        names: what they are called, of the same length.
+        rules: which frames and slices are taken.
+        wanted: the part of each file that is meant, "" = all; None: all of all.
+    """
+    wanted = wanted or [""] * len(files)
+    n_threads = min(64, os.cpu_count() or 1)
+    with ThreadPoolExecutor(n_threads) as pool:
+        looked = pool.map(lambda file: _contents(file, rules), files)
+        found = list(progress(looked, total=len(files), what="looking into files"))
+    chosen = [(part,) if part else each.parts for part, each in zip(wanted, found, strict=True)]
+    of = [row for row, each in enumerate(chosen) for _ in each]
+    parts = [part for each in chosen for part in each]
+    whole = [names[row] for row in of]
+    called = [f"{name}#{part}" if part else name for name, part in zip(whole, parts, strict=True)]
+    return Held(np.array(of, dtype=np.int64), parts, called, [found[row].patient for row in of])
+
+
+def _contents(file: Path, rules: Rules) -> Contents:
+    try:
+        return format_of(file).contents(file, rules)
+    except Exception:  # a damaged file may raise anything; reading it will say what is wrong
+        return Contents()
