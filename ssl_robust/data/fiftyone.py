@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json, with_classes
+from ssl_robust.data.formats.known import kind_of
 from ssl_robust.data.manifest import Manifest, build_manifest
-from ssl_robust.data.scans import SUFFIXES
 from ssl_robust.data.sources import FileSource
 from ssl_robust.files import UserError, existing
 
@@ -70,17 +70,18 @@ def read_fiftyone(
     return made if classes is not None else with_classes(made, names)
 
 
-def _with_endings(base: Path, keys: Sequence[str], file: Path) -> list[str]:
+def _with_endings(base: Path, keys: Sequence[str], where: Path) -> list[str]:
     """Paths below `base` of images that labels.json names without their ending."""
     found: dict[str, list[str]] = {}
     for folder, _, names in os.walk(base):
         for name in names:
-            relative = PurePosixPath(Path(folder, name).relative_to(base).as_posix())
-            if relative.suffix.lower() in SUFFIXES:
+            file = Path(folder, name)
+            if kind_of(file):
+                relative = PurePosixPath(file.relative_to(base).as_posix())
                 found.setdefault(relative.with_suffix("").as_posix(), []).append(relative.as_posix())
     for key in keys:
         if len(found.get(key, ())) > 1:
-            raise UserError(f"{file}: {key} may be {' or '.join(sorted(found[key]))}; rename one of them")
+            raise UserError(f"{where}: {key} may be {' or '.join(sorted(found[key]))}; rename one of them")
     return [found.get(key, [key])[0] for key in keys]
 
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ssl_robust.data.manifest import Manifest
+from ssl_robust.data.sources import Source, read_together
 from ssl_robust.run import UserError, progress
 
 CHOICES = ("auto", "refer", "copy", "link", "png")
@@ -126,7 +128,7 @@ def _safe(path: str, folder: str) -> list[str]:
     for above in PurePosixPath(folder).parts:
         if len(parts) > 1 and parts[0] == above:
             parts = parts[1:]
-    clean = ["".join(letter if letter.isprintable() and letter not in '\\:*?"<>|' else "_" for letter in part)
+    clean = ["".join(letter if letter.isprintable() and letter not in '\\:*?"<>|#' else "_" for letter in part)
              for part in parts]  # fmt: skip
     return [f"_{part[1:]}" if part.startswith(".") else part.rstrip(" .") or "_" for part in clean]
 
@@ -134,19 +136,19 @@ def _safe(path: str, folder: str) -> list[str]:
 def _write_pngs(manifest: Manifest, out: Path, names: Sequence[str], limit: float) -> np.ndarray:
     """Rows of the scans that could be read and were written, without loss."""
     kept, lost = [], []
-    for row, name in enumerate(progress(names, total=len(names), what="writing PNGs")):
-        try:
-            pixels = manifest.source.read(row)
-        except Exception as error:  # decoders raise many kinds
-            lost.append(f"{manifest.table['sample_id'].iloc[row]} ({error})")
+    scans = progress(_decoded(manifest.source, len(names)), total=len(names), what="writing PNGs")
+    for row, pixels in scans:
+        name = manifest.table["sample_id"].iloc[row]
+        if isinstance(pixels, Exception):
+            lost.append(f"{name} ({pixels})")
             continue
         if pixels.dtype == np.uint16 and pixels.ndim == 3:
             raise UserError(
-                f"{manifest.table['sample_id'].iloc[row]} is in colour with 16 bits, which Pillow cannot write as PNG; "
-                "save the data with 8 bits, or refer to its files"
+                f"{name} is in colour with 16 bits, which Pillow cannot write as PNG; save the data with 8 bits, or "
+                "refer to its files"
             )
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.ascontiguousarray(pixels)).save(out / name)
+        (out / names[row]).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(out / names[row])
         kept.append(row)
     if lost:
         summary = f"{len(lost)} of {len(names)} scans cannot be read: {'; '.join(lost[:5])}"
@@ -154,3 +156,17 @@ def _write_pngs(manifest: Manifest, out: Path, names: Sequence[str], limit: floa
             raise UserError(f"{summary}; repair or remove them, or raise data.max_unreadable={limit:g}")
         print(f"Note: left out {summary}", file=sys.stderr)
     return np.array(kept, dtype=np.int64)
+
+
+def _decoded(source: Source, n: int) -> Iterator[tuple[int, np.ndarray | Exception]]:
+    """Each row with its pixels, or with what kept them from being read; a file of several scans is opened once."""
+    files = source.files
+    for _, run in groupby(range(n), key=lambda row: row if files is None else files[row]):
+        rows = list(run)
+        done = 0
+        try:
+            for pixels in read_together(source, rows):
+                yield rows[done], pixels
+                done += 1
+        except Exception as error:  # decoders raise many kinds
+            yield from ((row, error) for row in rows[done:])

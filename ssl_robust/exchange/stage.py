@@ -68,7 +68,8 @@ def convert(config: DictConfig) -> Path:
         raise UserError(f"a name cannot be written as UTF-8 ({error.object!r}); rename it") from None
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror or error}); choose another out=") from None
-    if manifest.has_patients and not _names_are_hidden(settings["data"]):
+    hidden = settings["data"]["ids"] == "hashed" or (settings["data"]["ids"] == "auto" and manifest.personal)
+    if manifest.has_patients and not hidden:
         print("Note: patients and file names go along as they are; data.ids=hashed hides them", file=sys.stderr)
     print(f"Import: {hint}", flush=True)
     return out
@@ -109,10 +110,6 @@ def with_audit(manifest: Manifest, audit: pd.DataFrame) -> Manifest:
         )
     joined = audit.reindex(ids).reset_index(drop=True)
     return replace(manifest, table=pd.concat([manifest.table, joined], axis=1))
-
-
-def _names_are_hidden(data: dict[str, Any]) -> bool:
-    return data["ids"] == "hashed" or (data["ids"] == "auto" and bool(data.get("patient_pattern")))
 
 
 def _free_place(settings: dict[str, Any]) -> Path:

@@ -1,5 +1,3 @@
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,13 +50,21 @@ def test_links_are_the_same_file(table, tmp_path):
         placed(manifest, tmp_path / "out", "link")
 
 
-def test_scans_that_share_a_file_or_no_tool_opens_become_pngs(table, tmp_path):
-    shutil.copy(table.parent / "a/1.png", table.parent / "x.dcm")
-    for files, names in ((["a/1.png"] * 2, ["a#frame=0", "a#frame=1"]), (["x.dcm", "b/1.jpg"], ["x.dcm", "b/1.jpg"])):
-        source = FileSource([table.parent / file for file in files], names)
+class Decoded(FileSource):
+    """Files of a kind that other tools do not open, or that hold several scans; read without a decoder."""
+
+    def read_together(self, rows):
+        return [np.full((4, 4), row, np.uint8) for row in rows]
+
+
+def test_scans_that_share_a_file_or_no_tool_opens_become_pngs(tmp_path):
+    for files, names in ((["a.tif"] * 2, ["a.tif#page=0", "a.tif#page=1"]), (["x.dcm", "1.jpg"], ["x.dcm", "1.jpg"])):
+        source = Decoded([tmp_path / file for file in files], names)
         manifest = build_manifest({"sample_id": names}, source, classes=None, fractions={"val": 0, "test": 0},
                                   split_seed=0, where="here")  # fmt: skip
-        assert all(path.endswith(".png") for path in placed(manifest, tmp_path / names[0]).paths)
+        found = placed(manifest, tmp_path / names[0])
+        assert all(path.endswith(".png") for path in found.paths)
+        assert [np.asarray(Image.open(tmp_path / names[0] / path))[0, 0] for path in found.paths] == [0, 1]
     frames = of_arrays(np.zeros((2, 4, 4), np.uint8), ["a", "b"])
     for how in ("refer", "copy", "link"):
         with pytest.raises(UserError, match=f"to.files={how} needs one file per scan.*; take to.files=png"):
