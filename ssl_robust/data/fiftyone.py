@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
+
 from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json, with_classes
 from ssl_robust.data.formats.known import kind_of
 from ssl_robust.data.manifest import Manifest, build_manifest
@@ -46,28 +48,32 @@ def read_fiftyone(
     file = place / "labels.json" if place.is_dir() else place
     if not file.is_file():
         raise UserError(f"{place} holds no labels.json; give {_FORMAT} (fiftyone.types.{_FORMAT.split()[-1]})")
-    content = read_foreign_json(file, dict, _FORMAT)
-    targets, names = content.get("labels"), content.get("classes") or []
-    if not isinstance(targets, dict) or not isinstance(names, list) or not targets:
-        raise UserError(f"{file} holds no labels; expected {_FORMAT}: {{classes: […], labels: {{name: class}}}}")
-    names = [str(name) for name in names]
+    targets, names, known = _content(file)
     data = file.parent / "data"
     default = data if data.is_dir() else file.parent
     base = default if root is None else existing(root, "data.root", folder=True)
     paths, shown = files_below(base, _with_endings(base, list(targets), file), place.name)
-    labels = [_label(target, names, key, file) for key, target in targets.items()]
-    known = content.get("samples") if isinstance(content.get("samples"), dict) else {}
     fields = [{**_fields(known.get(key)), **_fields(_attributes(target))} for key, target in targets.items()]
+    found = columns_of(fields, columns, _CARRIED, where=place.name)
+    defaults = pd.Series(shown, dtype="string")
     table: dict[str, Any] = {
+        **found,
         "path": shown,
-        "label": labels,
-        **columns_of(fields, columns, _CARRIED, where=place.name),
+        "label": [_label(target, names, key, file) for key, target in targets.items()],
+        "sample_id": found["sample_id"].fillna(defaults) if "sample_id" in found else defaults,
     }
-    ids = table.get("sample_id", [None] * len(shown))
-    table["sample_id"] = [name if not isinstance(each, str) else each for each, name in zip(ids, shown, strict=True)]
     made = build_manifest(table, FileSource(paths, shown), classes=classes, fractions=fractions, split_seed=split_seed,
                           where=place.name)  # fmt: skip
     return made if classes is not None else with_classes(made, names)
+
+
+def _content(file: Path) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """Targets by image, class names, and what `ssl-robust convert` has added of images without a label."""
+    content = read_foreign_json(file, dict, _FORMAT)
+    targets, names = content.get("labels"), content.get("classes") or []
+    if not isinstance(targets, dict) or not isinstance(names, list) or not targets:
+        raise UserError(f"{file} holds no labels; expected {_FORMAT}: {{classes: […], labels: {{name: class}}}}")
+    return targets, [str(name) for name in names], _fields(content.get("samples"))
 
 
 def _with_endings(base: Path, keys: Sequence[str], where: Path) -> list[str]:

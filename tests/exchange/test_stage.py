@@ -40,13 +40,12 @@ def larger_audit(tmp_path):
 
 
 def test_label_studio_gets_an_audit_as_predictions_worst_first(convert, larger_audit, tmp_path, capsys):
-    audit = larger_audit
-    assert convert("labelstudio", f"audit={audit}") == 0
+    assert convert("labelstudio", f"audit={larger_audit}") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"Wrote {tmp_path / 'out'}"
     assert f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={tmp_path}, make a project" in said[-3]
     tasks = json.loads((tmp_path / "out" / "tasks.json").read_text(encoding="utf-8"))
-    table = read_table(audit / "audit.csv").set_index("sample_id")
+    table = read_table(larger_audit / "audit.csv").set_index("sample_id")
     order = table.loc[["first", "=2nd()", "4th"], "rank"].astype(int).sort_values().index.tolist()
     assert [task["data"]["sample_id"] for task in tasks] == [*order, "b/2.png"], "by rank; the unlabelled scan last"
     suspect = tasks[0]
