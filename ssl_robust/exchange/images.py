@@ -68,7 +68,9 @@ def place_images(
         try:
             put(file, out / name)
         except OSError as error:
-            remedy = "to.files=copy copies it" if how == "link" else "repair or remove it"
+            remedy = (
+                "to.files=copy copies it" if how == "link" else "see that it can be read and that the disk has room"
+            )
             raise UserError(f"{file} cannot be put into the new folder ({error.strerror or error}); {remedy}") from None
     return Placed(manifest, names, None)
 
