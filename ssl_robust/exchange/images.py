@@ -68,9 +68,7 @@ def place_images(
         try:
             put(file, out / name)
         except OSError as error:
-            remedy = (
-                "to.files=copy copies it" if how == "link" else "see that it can be read and that the disk has room"
-            )
+            remedy = "to.files=copy copies it" if how == "link" else "see that it is there and the disk has room"
             raise UserError(f"{file} cannot be put into the new folder ({error.strerror or error}); {remedy}") from None
     return Placed(manifest, names, None)
 
