@@ -188,7 +188,7 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
         return
     from ssl_robust.report import render
 
-    page = render(out)
+    page = render(out) if STAGES[name].makes_run else None
     print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
     if STAGES[name].next_step and overrides is not None:
         print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))

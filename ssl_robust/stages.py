@@ -60,6 +60,12 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+    "convert": Stage(
+        "ssl_robust.exchange.stage:convert",
+        "write scans and labels for Label Studio, FiftyOne, Datumaro, cleanlab, ImageFolder",
+        "",
+        makes_run=False,
+    ),
 }
 # What is no stage: it writes no run and takes words rather than overrides.
 COMMANDS = {

@@ -17,6 +17,7 @@ _OF_CELLS = ("exact_seconds", "products_per_second", "recall", "ivf")
 _OTHER_SPLITS = {  # what stages that do not read data.split do instead
     "embed": "takes every scan",
     "audit": "takes every scan",
+    "convert": "takes every scan",
     "finetune": "trains on train and measures on test",
     "probe": "fits on train and measures on test",
 }
