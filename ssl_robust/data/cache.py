@@ -24,13 +24,14 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from ssl_robust.data.scans import fit, with_channels, without_color
-from ssl_robust.data.sources import Source, digest, read_together
+from ssl_robust.data.sources import Source, digest, of_pictures_alone, read_together
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
 T = TypeVar("T")
-_VERSION = "1"  # part of the key: raise it when decoding or resizing changes
+_VERSION = "2"  # part of the key: raise it when decoding or resizing changes
 _HEADER = 128  # bytes; NumPy pads its header to a multiple of 64, and four dimensions always need this many
 _AUTO_SIDE = 64
+_DIM = 14  # of 16 bits; scans that use no more are a quarter as bright as others, or less
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _build(source: Source, n: int, geometry: Geometry, array: Path, description:
     with replacing(array, private=True) as temporary, temporary.open("w+b") as file:
         writer = _Writer(file, geometry.channels)
         size = geometry.image_size or min(_AUTO_SIDE, _first_side(source, n))
-        results = _decode_all(source, n, partial(_square, size=size, geometry=geometry))
+        tops: set[int] = set()
+        results = _decode_all(source, n, partial(_square, size=size, geometry=geometry, tops=tops))
         for row, result in enumerate(progress(results, total=n, what="decoding scans")):
             if isinstance(result, Exception):
                 unreadable.append({"row": row, "reason": _reason(result), "retry": _from_system(result)})
@@ -129,6 +131,18 @@ def _build(source: Source, n: int, geometry: Geometry, array: Path, description:
         writer.finish()
         n_bytes = os.fstat(file.fileno()).st_size
     write_json(description, {"bytes": n_bytes, "unreadable": unreadable}, private=True)
+    if tops and of_pictures_alone(source):
+        _say_dim(max(tops))
+
+
+def _say_dim(top: int) -> None:
+    """A note where 16-bit pictures use so few of their bits that they would look black."""
+    if 0 < top.bit_length() <= _DIM:
+        print(
+            f"Note: the scans use {top.bit_length()} of their 16 bits (largest value {top:,}); "
+            f"'data.window=[0,{2 ** top.bit_length() - 1}]' makes them as bright as others",
+            file=sys.stderr,
+        )
 
 
 class _Writer:
@@ -184,9 +198,12 @@ def _as_type(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return pixels if pixels.dtype == dtype else pixels.astype(dtype) * dtype.type(257)
 
 
-def _square(pixels: np.ndarray, *, size: int, geometry: Geometry) -> np.ndarray:
+def _square(pixels: np.ndarray, *, size: int, geometry: Geometry, tops: set[int]) -> np.ndarray:
+    """A scan -> its square; the largest value of 16 bits goes into `tops` (before resizing, which overshoots)."""
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"holds {pixels.dtype} pixels; expected uint8 or uint16")
+    if pixels.dtype == np.uint16:
+        tops.add(int(pixels.max(initial=0)))
     square = fit(without_color(pixels), size, resize=geometry.resize)
     return with_channels(square, 1)[..., 0] if geometry.channels == 1 else square
 
