@@ -9,6 +9,7 @@ how a volume lies, it counts as stored from right to left, as in Analyze files.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -33,7 +34,7 @@ def contents(path: Path, rules: Rules) -> Contents:
         volume = opened_volume(file, path.stat().st_size, packed, rules)
         slices = range(0, volume.shape[volume.axis], rules.step)
         if rules.body > 0 and volume.stored.dtype.names is None:
-            values = apply_orientation(volume.measured(np.asarray(volume.stored[..., 0])), volume.orientation)
+            values = apply_orientation(volume.measured(volume.taken(0)), volume.orientation)
             share = shares(values, volume.axis)
             slices = [index for index in slices if share[index] >= rules.body]
     times = range(0, volume.times, rules.frames)
@@ -64,15 +65,17 @@ def _slices(volume: Volume, time: int, indices: list[int], rules: Rules, packed:
     plain = volume.stored.dtype == np.uint8 and (volume.slope, volume.inter) == (1.0, 0.0)
     color = volume.stored.dtype.names is not None
     given = rules.window if isinstance(rules.window, tuple) else volume.told if rules.window == "auto" else None
-    frame = np.asarray(volume.stored[..., time]) if packed or not (plain or color or given) else None
-    if packed and time == volume.times - 1:
-        volume.stored.file_like.read(1)  # at its end a packed file is compared with its checksum
-    low, high = 0.0, 0.0
-    if not (plain or color):
-        low, high = given or limits(volume.measured(frame), rules, told=None, full=_full(volume, rules))
+    low, high = given or (0.0, 1.0)
+    frame = None
+    if packed or not (given or plain or color):
+        frame = volume.taken(time)
+        if packed and time == volume.times - 1:
+            volume.stored.file_like.read(1)  # at its end a packed file is compared with its checksum
+        if not (given or plain or color):
+            low, high = limits(volume.measured(frame), rules, told=None, full=_full(volume, rules))
     for index in indices:
         where = volume.where(index)
-        stored = np.asarray(volume.stored[(*where, time)]) if frame is None else frame[where]
+        stored = volume.taken(time, where) if frame is None else frame[where]
         picture = volume.picture(stored)
         if color:
             picture = without_color(np.stack([picture[name] for name in "RGB"], axis=-1))
@@ -108,4 +111,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             yield file, False
             return
         with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked, True  # pyright: ignore[reportReturnType]  # a stream of bytes
+            try:
+                yield unpacked, True  # pyright: ignore[reportReturnType]  # a stream of bytes
+            except zlib.error as error:
+                raise ValueError(f"is damaged, it cannot be unpacked ({error})") from None

@@ -64,7 +64,7 @@ def read(path: Path, parts: Sequence[str], rules: Rules) -> Iterator[np.ndarray]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     with path.open("rb") as file:  # given a path, Pillow maps the file, and scrambles TIFFs that lie on their side
         try:
             image = Image.open(file)
@@ -76,10 +76,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 raise ValueError("is a TIFF of a kind that is not read; save it as PNG, or as a plain TIFF") from None
             raise
         _check_size(image)
-        yield image
+        try:
+            yield image
+        except MemoryError:  # a few bytes may ask for gigabytes
+            raise ValueError("asks for more memory than there is; it is damaged, or too large") from None
 
 
-def _check_size(image: Image.Image) -> None:
+def _check_size(image: ImageFile.ImageFile) -> None:
     if image.width * image.height > LARGEST:
         raise ValueError(_too_large(f"{image.width:,} x {image.height:,}"))
 
@@ -88,7 +91,7 @@ def _too_large(size: str) -> str:
     return f"has {size} pixels, beyond the {LARGEST:,} that are read; cut it into tiles, as one does with slides"
 
 
-def _n_pages(image: Image.Image) -> int:
+def _n_pages(image: ImageFile.ImageFile) -> int:
     # MPO: a camera's JPEG, with its preview as a second page.
     return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
@@ -102,7 +105,7 @@ def _page(part: str, n: int) -> int:
     return int(digits)
 
 
-def _turn_to(image: Image.Image, page: int) -> None:
+def _turn_to(image: ImageFile.ImageFile, page: int) -> None:
     image.seek(page)
     _check_size(image)  # pages may differ
 
@@ -121,7 +124,7 @@ def _window(path: Path, n: int, rules: Rules) -> tuple[float, float]:
     return limits(np.concatenate(found), rules, told=None, full=None)
 
 
-def _pixels(image: Image.Image, path: Path, page: int) -> np.ndarray:
+def _pixels(image: ImageFile.ImageFile, path: Path, page: int) -> np.ndarray:
     """A page as it is stored, upright; in colour (H, W, 3)."""
     if image.mode[0] in "IF" or (image.mode == "L" and "transparency" not in image.info):
         return grey_samples(image)

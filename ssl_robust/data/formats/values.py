@@ -55,4 +55,4 @@ def limits(
     low, high = np.percentile(finite, rules.percentiles)
     if low == high:
         low, high = float(finite.min()), float(finite.max())
-    return (float(low), float(high)) if low < high else (float(low), float(low) + 1.0)
+    return (float(low), float(high)) if low < high else (float(low), float(low) + max(1.0, abs(float(low)) * 1e-6))

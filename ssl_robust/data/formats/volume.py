@@ -73,6 +73,13 @@ class Volume:
         at = index if self.orientation[axis, 1] > 0 else self.shape[self.axis] - 1 - index
         return tuple(slice(at, at + 1) if each == axis else slice(None) for each in range(3))
 
+    def taken(self, time: int, where: tuple[slice, ...] = (slice(None),) * 3) -> np.ndarray:
+        """(x, y, z) of one frame as stored, or of a part of it."""
+        try:
+            return np.asarray(self.stored[(*where, time)])
+        except ValueError:
+            raise EOFError("is cut short: it ends before the last of its values") from None
+
     def measured(self, stored: np.ndarray) -> np.ndarray:
         """Stored values -> measured ones."""
         if (self.slope, self.inter) == (1.0, 0.0):

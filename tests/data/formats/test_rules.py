@@ -64,5 +64,7 @@ def test_who_decides_the_limits():
     assert limits(values, Rules(window=(1.0, 2.0)), told=told, full=full) == (1.0, 2.0)
     assert limits(values, Rules(), told=None, full=None) == (5.0, 995.0)
     assert limits(np.full(9, 7.0), Rules(), told=None, full=None) == (7.0, 8.0)
+    low, high = limits(np.full(9, 1e20), Rules(), told=None, full=None)
+    assert windowed(np.array([low, high]), low, high).tolist() == [0, 65535]
     with pytest.raises(ValueError, match="no finite value"):
         limits(np.array([np.nan]), Rules(), told=None, full=None)
