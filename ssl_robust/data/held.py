@@ -48,8 +48,8 @@ class Held:
         if known is None:
             if self.n_unnamed:
                 print(
-                    f"Note: no patient is known of {self.n_unnamed} files that hold several scans; each file counts as "
-                    "one patient",
+                    f"Note: files that hold several scans and name no patient ({self.n_unnamed}) count as one patient "
+                    "each",
                     file=sys.stderr,
                 )
             return self.groups

@@ -56,6 +56,7 @@ def read(path: Path, parts: Sequence[str], rules: Rules) -> Iterator[np.ndarray]
     with _opened(path) as (file, packed):
         volume = opened_volume(file, path.stat().st_size, packed, rules)
         if list(parts) == [""] and (n := volume.times * volume.shape[volume.axis]) > 1:
+            volume.taken(0)  # its parts may be unknown because it is damaged, which is what matters then
             raise ValueError(f"holds {n} slices; name one, as in {path.name}#{volume.name(0, 0)}")
         for time, places in groupby(map(volume.place, parts), key=lambda place: place[0]):
             yield from _slices(volume, time, [index for _, index in places], rules, packed)

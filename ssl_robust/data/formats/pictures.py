@@ -73,7 +73,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         except UnidentifiedImageError:
             file.seek(0)
             if file.read(4) in _TIFF:
-                raise ValueError("is a TIFF of a kind that is not read; save it as PNG, or as a plain TIFF") from None
+                raise ValueError("is damaged, or a TIFF of a kind that is not read; save it as PNG") from None
             raise
         _check_size(image)
         try:

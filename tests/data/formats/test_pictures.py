@@ -246,7 +246,7 @@ def test_a_later_page_may_be_too_large_alone(tmp_path):
 
 def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path):
     path = written(tmp_path / "a.tif", tiff(np.zeros((2, 2), np.uint16), bits=24))
-    with pytest.raises(ValueError, match="is a TIFF of a kind that is not read; save it as PNG"):
+    with pytest.raises(ValueError, match="is damaged, or a TIFF of a kind that is not read; save it as PNG"):
         list(read(path, [""], Rules()))
     path = written(tmp_path / "b.tif", tiff(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8)))
     for part in ("page=2", "z=0", "page=-1"):
