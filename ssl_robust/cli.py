@@ -178,6 +178,12 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
         out = stage(config)
     except KeyboardInterrupt:
         raise _interrupted(Path(config.out), overwrite=config.overwrite) from None
+    except UserError:
+        raise
+    except Exception as error:
+        if sentence := _about_full_disk(Path(config.out), error):
+            raise UserError(sentence) from error
+        raise
     if processes.rank():
         return
     from ssl_robust.report import render
@@ -193,6 +199,7 @@ def _refuse_at_once(name: str, config: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from ssl_robust.claim import Claim
+    from ssl_robust.data.public.layout import set_folder
     from ssl_robust.encoders.places import NO_WEIGHTS, PREFIX, find_checkpoint
     from ssl_robust.files import existing
 
@@ -200,6 +207,8 @@ def _refuse_at_once(name: str, config: DictConfig) -> None:
         settings: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
         Claim(Path(config.out), name, settings, resume=config.resume, overwrite=config.overwrite)
     data = config.get("data") or {}
+    if data.get("homepage"):
+        set_folder(data["path"], data["homepage"])
     for option in ("path", "index", "labels", "root"):
         if data.get(option) and not str(data.get("_target_")).endswith("read_embeddings"):  # no data to most stages
             existing(data[option], f"data.{option}", folder=None)
@@ -236,6 +245,17 @@ def _interrupted(out: Path, *, overwrite: bool) -> KeyboardInterrupt:
         what = f"{n_shards} shards"
     change = "resume=true in place of overwrite=true" if overwrite else "resume=true"
     return KeyboardInterrupt(f"stopped; {out} holds {what}; the same command with {change} continues from there")
+
+
+def _about_full_disk(out: Path, error: Exception) -> str | None:
+    """Where an error came of a full disk: what is left of the run, and how to go on."""
+    from ssl_robust.disk import is_full
+
+    if not is_full(error, out):
+        return None
+    left = f"{out} holds what was written before, " if (out / "run.json").exists() else ""
+    again = "with resume=true" if left else "again, or with another out="
+    return f"the disk of {out} is full; {left}make room and run the same command {again}"
 
 
 def _raise_if_asked() -> None:

@@ -57,6 +57,7 @@ def refused(capsys, tmp_path):
     [
         (["pretrain", "data=npz", "data.path=nowhere.npz", "method=simclr"], r"nowhere\.npz"),
         (["audit", "data=embeddings", "data.path=nowhere.npy", "data.labels=l.csv"], r"nowhere\.npy"),
+        (["audit", "data=mura", "data.path=nowhere"], r"nowhere does not exist.*download it from https://stanfordml"),
         (["audit", "data=phantoms", "checkpoint=runs/nowhere"], r"nowhere"),
         (["pretrian"], r"did you mean pretrain"),
         (["pretrain", "data=embeddings", "data.path=E.npy", "method=simclr"], r"is for the audit.*needs scans"),

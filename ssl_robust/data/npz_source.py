@@ -48,6 +48,7 @@ class NpzSource:
         self._next = -1
 
     files = None
+    states = None
 
     @property
     def fingerprint(self) -> str:

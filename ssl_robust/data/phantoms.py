@@ -109,6 +109,7 @@ class PhantomSource:
     """
 
     files = None
+    states = None
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

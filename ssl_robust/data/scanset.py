@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssl_robust.data.cache import Geometry, cache_directory, decoded
+from ssl_robust.data.cache import cache_directory, decoded
+from ssl_robust.data.decoding import Geometry
 from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import Manifest, complete, load_manifest
 from ssl_robust.data.splits import SPLITS

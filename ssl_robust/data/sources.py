@@ -21,6 +21,7 @@ class Source(Protocol):
         fingerprint: changes when the scans do; the same on every machine that holds the same scans.
         state: changes when a file may have changed here (modification times); key of the decoded cache.
         files: the file of each row where rows are files that may be decoded side by side, else None.
+        states: (N,) uint64 that change with `state`, row by row; None where rows are no files.
     """
 
     @property
@@ -29,6 +30,8 @@ class Source(Protocol):
     def state(self) -> str: ...
     @property
     def files(self) -> Sequence[Path] | None: ...
+    @property
+    def states(self) -> np.ndarray | None: ...
 
     def read(self, row: int) -> np.ndarray:
         """(H, W) or (H, W, 3), uint8 or uint16; raises any exception where the scan cannot be read."""
@@ -55,6 +58,11 @@ class Subset:
         files = self.whole.files
         return None if files is None else [files[row] for row in self.chosen]
 
+    @property
+    def states(self) -> np.ndarray | None:
+        states = self.whole.states
+        return None if states is None else states[self.chosen]
+
     def read(self, row: int) -> np.ndarray:
         return self.whole.read(int(self.chosen[row]))
 
@@ -72,6 +80,10 @@ class ArraySource:
 
     @property
     def files(self) -> None:
+        return None
+
+    @property
+    def states(self) -> None:
         return None
 
     def read(self, row: int) -> np.ndarray:
@@ -102,8 +114,10 @@ class FileSource:
         sizes = [known[file][0] for file in files]
         # Sizes, not contents: a set of a terabyte is summed up at once.
         self.fingerprint = digest(*(f"{name} {size}" for name, size in zip(names, sizes, strict=True)))
-        places = (f"{file.absolute()} {part} {known[file]}" for file, part in zip(files, self._parts, strict=True))
-        self.state = digest(repr(self._rules), *places)
+        rows = zip(files, self._parts, strict=True)
+        each = [digest(repr(self._rules), f"{file.absolute()} {part} {known[file]}")[:16] for file, part in rows]
+        self.states: np.ndarray | None = np.array([int(state, 16) for state in each], dtype=np.uint64)
+        self.state = digest(*each)
 
     def read(self, row: int) -> np.ndarray:
         return next(iter(self.read_together([row])))
