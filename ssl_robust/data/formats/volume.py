@@ -58,7 +58,7 @@ class Volume:
         found = {"t": 0, "xyz"[self.axis]: 0}
         for letter, _, digits in (each.partition("=") for each in part.split(",")) if part else ():
             if letter not in found or not digits.isdecimal():
-                raise ValueError(f"has no part {part}; its parts are named as in {self.name(0, 0)}")
+                raise ValueError(f"has no part {part}; with this data.axis its parts are named as in {self.name(0, 0)}")
             found[letter] = int(digits)
         time, index = found.values()
         if time >= self.times or index >= self.shape[self.axis]:
@@ -92,7 +92,17 @@ class Volume:
 
 
 def opened_volume(file: IO[bytes], size: int, packed: bool, rules: Rules) -> Volume:
-    """The header, checked before anything is made room for."""
+    """The header, checked before anything is made room for.
+
+    Args:
+        file: unpacked, at its beginning; the volume's values are read from it later.
+        size: of the file on disk, in bytes.
+        packed: whether it is packed there.
+        rules: along which axis it is cut.
+
+    Raises:
+        ValueError: it is no volume, or its header cannot be true.
+    """
     header = _header(file)
     counts = np.array([int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]], dtype=object)
     if len(counts) == 0 or min(counts) < 1:

@@ -350,7 +350,7 @@ def test_parts_that_are_not_there_are_named(tmp_path):
     for part, sentence in [
         ("", "holds 7 slices; name one, as in a.nii#z=0"),
         ("z=7", "has no part z=7; its last one is z=6"),
-        ("page=1", "has no part page=1; its parts are named as in z=0"),
+        ("page=1", "has no part page=1; with this data.axis its parts are named as in z=0"),
         ("z=-1", "has no part z=-1"),
         ("z", "has no part z"),
         ("y=1", "named as in z=0"),
