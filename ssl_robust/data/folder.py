@@ -62,7 +62,7 @@ def read_folder(
         "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
         "label": labels,
         "split": splits,
-        "patient_id": _patients(names, patient_pattern) or scans.patients,
+        "patient_id": scans.patients(_patients(names, patient_pattern)),
     }
     source = FileSource([root / name for name in names], table["sample_id"], scans.parts, rules)
     manifest = build_manifest(

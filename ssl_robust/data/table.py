@@ -71,8 +71,7 @@ def read_csv(
         several = np.bincount(scans.of)[scans.of] > 1
         ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
         found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
-    if "patient_id" not in found and scans.personal:
-        found["patient_id"] = scans.patients
+    found["patient_id"] = scans.patients(found.get("patient_id"))
     found = without_spelled({"sample_id": scans.names, **found, "path": scans.names}, classes, file.name)
     if "label" in found:
         check_single(found["label"], file.name)
