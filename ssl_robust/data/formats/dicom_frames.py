@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.encaps import parse_basic_offsets, parse_fragments
 from pydicom.pixels import as_pixel_options, get_decoder
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
@@ -65,16 +66,26 @@ class Frames:
         Raises:
             Refused: it cannot be decoded.
         """
+        if self.header.BitsAllocated == 1 and not self.syntax.is_encapsulated:
+            return self._bits(index)
         high, bits = self.header.get("HighBit"), self._options.get("bits_stored")
         by_codec = self.syntax.is_encapsulated and self.syntax != RLELossless  # it yields numbers, without unused bits
-        lifted = not by_codec and isinstance(high, int) and bits is not None and high + 1 > bits
+        lifted = not by_codec and isinstance(high, int) and isinstance(bits, int) and high + 1 > bits
         values, found = self._decoded(index, {"correct_unused_bits": False} if lifted else {})
-        if lifted:  # pydicom takes the lowest bits, whatever the header says
+        if lifted and bits:  # pydicom takes the lowest bits, whatever the header says
             allocated = 8 * values.dtype.itemsize
             values = np.right_shift(np.left_shift(values, max(0, allocated - 1 - int(high))), allocated - bits)
         if values.ndim == 3 and found["photometric_interpretation"] != "RGB":
             raise Refused(f"has colors in {found['photometric_interpretation']}, which are not read")
         return values
+
+    def _bits(self, index: int) -> np.ndarray:
+        """A frame that begins and ends within a byte, where pydicom reads a byte too few."""
+        n = self.header.Rows * self.header.Columns * self.header.SamplesPerPixel
+        byte, bit = divmod(index * n, 8)
+        self._file.seek(self._start + byte)
+        packed = np.frombuffer(self._file.read((bit + n + 7) // 8), np.uint8)
+        return np.unpackbits(packed, bitorder="little")[bit : bit + n].reshape(self.header.Rows, self.header.Columns)
 
     def _decoded(self, index: int, extra: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
         name = re.split(r" Image|[,(:]", self.syntax.name)[0].strip()
@@ -140,7 +151,25 @@ def _frames(file: BinaryIO) -> Frames:
     file.seek(0, 2)
     syntax, options = _syntax(header), _options(header, keyword)
     _check_size(header, syntax, options["number_of_frames"], there=min(length, file.tell() - start))
+    if syntax.is_encapsulated and options["number_of_frames"] > 1 and "extended_offsets" not in options:
+        file.seek(start)
+        options |= _places(file, options["number_of_frames"])
     return Frames(header, syntax, options["number_of_frames"], file, start, {**options, "pixel_vr": vr})
+
+
+def _places(file: BinaryIO, n: int) -> dict[str, Any]:
+    """Where the frames are, if the file has no table of them and each is one fragment; else pydicom counts for each."""
+    if parse_basic_offsets(file):
+        return {}
+    first = file.tell()
+    found, places = parse_fragments(file)
+    if found != n:
+        return {}
+    lengths = []
+    for place in places:
+        file.seek(place + 4)
+        lengths.append(struct.unpack("<L", file.read(4))[0])
+    return {"extended_offsets": ([place - first for place in places], lengths)}
 
 
 def _pixel_element(file: BinaryIO) -> tuple[str, str, int] | None:
@@ -182,7 +211,7 @@ def _options(header: Dataset, keyword: str) -> dict[str, Any]:
         raise Refused("has no usable NumberOfFrames in its header")
     if header.SamplesPerPixel not in (1, 3):
         raise Refused(f"has {header.SamplesPerPixel} samples per pixel; expected 1 or 3")
-    if not isinstance(header.get("PhotometricInterpretation"), str):
+    if not isinstance(header.get("PhotometricInterpretation"), str) or not header.PhotometricInterpretation:
         raise Refused("has no PhotometricInterpretation in its header")
     signed, planar = header.get("PixelRepresentation") == 1, header.get("PlanarConfiguration") == 1
     return {

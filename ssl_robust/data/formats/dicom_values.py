@@ -58,7 +58,7 @@ def grey(frames: Frames, index: int, rules: Rules, sample: Callable[[], np.ndarr
         told = _window(frames, index) if auto else None
         if auto and frames.header.get("BitsStored", 64) > _TELLING:
             full = None
-        spread = told is None and not isinstance(rules.window, tuple) and (full is None or rules.window != "full")
+        spread = rules.window == "percentiles" or (rules.window in ("auto", "full") and told is None and full is None)
         among = values if not spread else values[~blank] if frames.n == 1 else sample()
         low, high = limits(among if among.size else np.zeros(1), rules, told=told, full=full)
         same = values.dtype == np.uint8 and (low, high) == (0, 255)
