@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from ssl_robust.data.formats.dicom_frames import Frames, Refused, opened
+from ssl_robust.data.formats.dicom_frames import Frames, opened
+from ssl_robust.data.formats.dicom_header import Refused
 from ssl_robust.data.formats.dicom_values import colored, grey, measured
 from ssl_robust.data.formats.rules import Contents, Rules
 

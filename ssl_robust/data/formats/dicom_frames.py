@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from pydicom import Dataset, dcmread
-from pydicom.encaps import parse_basic_offsets, parse_fragments
-from pydicom.pixels import as_pixel_options, get_decoder
-from pydicom.pixels.utils import get_expected_length
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom import Dataset
+from pydicom.encaps import get_frame, parse_basic_offsets, parse_fragments
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID, RLELossless
 
-_READ = (
-    "SOPClassUID", "Modality", "StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate",
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit", "DoubleFloatPixelPaddingValue",
-    "DoubleFloatPixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence",
-    "WindowCenter", "WindowWidth", "VOILUTFunction", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-    *(f"{segmented}{color}PaletteColorLookupTableData" for segmented in ("", "Segmented")
-      for color in ("Red", "Green", "Blue")),
-    *(f"{color}PaletteColorLookupTableDescriptor" for color in ("Red", "Green", "Blue")),
-)  # fmt: skip
-_PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
-_MOST = 178_956_970  # pixels of a frame; Pillow refuses larger pictures too
-_PYDICOM = re.compile(r"pydicom\.")
-
-# Tracebacks of plug-ins, with what stands in the file; all of it comes as a sentence from here.
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
-class Refused(ValueError):
-    """Why a file is not read, in a sentence that names nobody."""
+from ssl_robust.data.formats.dicom_header import Refused, quiet, read_head
 
 
 @dataclass(frozen=True)
@@ -96,12 +72,41 @@ class Frames:
         needs = f"needs a decoder for {name}: pip install 'ssl-robust[dicom]'"
         if not decoder.is_available:
             raise Refused(needs)
-        self._file.seek(self._start)
         try:
+            self._check_coded_size(index)
+            self._file.seek(self._start)
             return decoder.as_array(self._file, index=index, **self._options, **extra)
+        except Refused:
+            raise
         except Exception:  # decoders raise anything, and tell of every plug-in that failed
             missing = self.syntax.is_encapsulated and "pylibjpeg" not in decoder.available_plugins
             raise Refused(needs if missing else f"has damaged pixels (frame {index}, {name})") from None
+
+    def _check_coded_size(self, index: int) -> None:
+        """Refuse a frame that calls itself another size than the header does: decoders would take hours over it."""
+        if not self.syntax.is_encapsulated:
+            return
+        self._file.seek(self._start)
+        offsets = self._options.get("extended_offsets")
+        size = coded_size(get_frame(self._file, index, number_of_frames=self.n, extended_offsets=offsets))
+        if size is not None and size != (self.header.Rows, self.header.Columns):
+            raise Refused(f"holds {size[0]} x {size[1]} pixels (frame {index}), not the {self.header.Rows} x "
+                          f"{self.header.Columns} of its header")  # fmt: skip
+
+
+def coded_size(frame: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 says it has; None where it does not say so at its start."""
+    place = frame.find(b"\xff\x4f\xff\x51", 0, 256)
+    if place >= 0:  # SOC and SIZ of JPEG 2000 (ISO/IEC 15444-1, A.5.1), perhaps within a JP2 file
+        right, bottom, left, top = struct.unpack(">4I", frame[place + 8 : place + 24])
+        return bottom - top, right - left
+    place = 2
+    while frame[:2] == b"\xff\xd8" and len(frame) >= place + 9:  # segments of JPEG (ISO/IEC 10918-1, B.1.1)
+        marker = frame[place + 1]
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            return struct.unpack(">HH", frame[place + 5 : place + 9])
+        place += 1 if marker == 0xFF else 2 + struct.unpack(">H", frame[place + 2 : place + 4])[0]
+    return None
 
 
 @contextlib.contextmanager
@@ -115,7 +120,12 @@ def opened(path: Path) -> Iterator[Frames]:
     quiet()
     try:
         with path.open("rb") as file:
-            yield _frames(file)
+            head = read_head(file)
+            options, n = dict(head.options), head.options["number_of_frames"]
+            if head.syntax.is_encapsulated and n > 1 and "extended_offsets" not in options:
+                head.file.seek(head.start)
+                options |= _places(head.file, n)
+            yield Frames(head.elements, head.syntax, n, head.file, head.start, options)
     except Refused:
         raise
     except OSError as error:
@@ -124,37 +134,6 @@ def opened(path: Path) -> Iterator[Frames]:
         raise Refused("is damaged (OSError)") from None
     except Exception as error:  # pydicom raises anything, and quotes what stands in the file: perhaps a name
         raise Refused(f"is damaged ({type(error).__name__})") from None
-
-
-def quiet() -> None:
-    """Silence pydicom's warnings: what they tell of is mended or refused here, and they may quote a patient's name.
-
-    One filter for good, looked for at each call: `catch_warnings` puts filters back while other threads still read.
-    """
-    if not any(rule[0] == "ignore" and rule[3] == _PYDICOM for rule in warnings.filters):
-        warnings.filterwarnings("ignore", module=_PYDICOM.pattern)
-
-
-def _frames(file: BinaryIO) -> Frames:
-    known = file.read(132)[128:] == b"DICM"
-    file.seek(0)
-    try:
-        header = dcmread(file, stop_before_pixels=True, specific_tags=list(_READ), force=True)
-    except Exception:
-        raise Refused("is damaged: its header cannot be read" if known else "is no DICOM file") from None
-    file = getattr(header, "buffer", None) or file  # deflated files are unpacked into memory
-    element = _pixel_element(file)
-    if element is None or ("Rows" not in header and not known):
-        raise Refused(_no_picture(header) if known else "is no DICOM file")
-    keyword, vr, length = element
-    start = file.tell()
-    file.seek(0, 2)
-    syntax, options = _syntax(header), _options(header, keyword)
-    _check_size(header, syntax, options["number_of_frames"], there=min(length, file.tell() - start))
-    if syntax.is_encapsulated and options["number_of_frames"] > 1 and "extended_offsets" not in options:
-        file.seek(start)
-        options |= _places(file, options["number_of_frames"])
-    return Frames(header, syntax, options["number_of_frames"], file, start, {**options, "pixel_vr": vr})
 
 
 def _places(file: BinaryIO, n: int) -> dict[str, Any]:
@@ -170,69 +149,3 @@ def _places(file: BinaryIO, n: int) -> dict[str, Any]:
         file.seek(place + 4)
         lengths.append(struct.unpack("<L", file.read(4))[0])
     return {"extended_offsets": ([place - first for place in places], lengths)}
-
-
-def _pixel_element(file: BinaryIO) -> tuple[str, str, int] | None:
-    """Keyword, value representation and length of the element that starts here, if it holds pixels."""
-    head = file.read(8)
-    if len(head) < 8:
-        return None
-    order = "<" if head[:2] == b"\xe0\x7f" else ">"
-    group, element = struct.unpack(f"{order}HH", head[:4])
-    keyword = _PIXELS.get(group << 16 | element)
-    if keyword is None:
-        return None
-    if head[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):
-        return keyword, head[4:6].decode(), struct.unpack(f"{order}L", file.read(4))[0]
-    return keyword, "OW", struct.unpack(f"{order}L", head[4:])[0]
-
-
-def _no_picture(header: Dataset) -> str:
-    name = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")).name
-    kind = re.sub(r"( Information Object)?( Storage)?$", "", name)
-    return f"holds no picture ({kind})" if re.fullmatch(r"[A-Z0-9][A-Za-z0-9 /-]*", kind) else "holds no picture"
-
-
-def _syntax(header: Dataset) -> UID:
-    told = header.file_meta.get("TransferSyntaxUID")
-    if told:
-        return UID(told)
-    implicit, little = header.original_encoding
-    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-
-
-def _options(header: Dataset, keyword: str) -> dict[str, Any]:
-    """What decoders want to know, checked."""
-    needed = ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated"]
-    for name in needed + (["BitsStored"] if keyword == "PixelData" else []):
-        if not isinstance(header.get(name), int) or header[name].value < 1:
-            raise Refused(f"has no usable {name} in its header")
-    if not re.fullmatch("[1-9][0-9]{0,8}", str(header.get("NumberOfFrames") or 1).strip()):
-        raise Refused("has no usable NumberOfFrames in its header")
-    if header.SamplesPerPixel not in (1, 3):
-        raise Refused(f"has {header.SamplesPerPixel} samples per pixel; expected 1 or 3")
-    if not isinstance(header.get("PhotometricInterpretation"), str) or not header.PhotometricInterpretation:
-        raise Refused("has no PhotometricInterpretation in its header")
-    signed, planar = header.get("PixelRepresentation") == 1, header.get("PlanarConfiguration") == 1
-    return {
-        **as_pixel_options(header),
-        "number_of_frames": int(header.get("NumberOfFrames") or 1),
-        "pixel_representation": int(signed),
-        "planar_configuration": int(planar),
-        "pixel_keyword": keyword,
-    }
-
-
-def _check_size(header: Dataset, syntax: UID, n: int, *, there: int) -> None:
-    """Refuse before any memory is taken: a header may claim what it likes."""
-    if header.Rows * header.Columns > _MOST:
-        raise Refused(f"claims {header.Rows} x {header.Columns} pixels; expected no more than {_MOST:,}")
-    if syntax.is_encapsulated:
-        if 8 * n > there:  # each frame is an item with a head of 8 bytes
-            raise Refused(f"claims {n:,} frames in {there:,} bytes; it is damaged or cut short")
-        return
-    expected = get_expected_length(header)
-    if expected > there:
-        raise Refused(f"is cut short: {there:,} of {expected:,} bytes of its pixels are there")
-    if header.PhotometricInterpretation == "YBR_FULL_422" and there >= expected // 2 * 3:
-        raise Refused("says YBR_FULL_422, but its colors are not halved; its header is wrong")

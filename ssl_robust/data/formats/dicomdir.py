@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom import dcmread
 
-from ssl_robust.data.formats.dicom_frames import quiet
+from ssl_robust.data.formats.dicom_header import quiet
 from ssl_robust.files import UserError
 
 

@@ -26,7 +26,7 @@ DISC = FILES / "dicomdirtests"
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 REFUSED = {
     "JPEG-lossy.dcm": r"has damaged pixels \(frame 0, JPEG Extended\)",
-    "JPEG2000-embedded-sequence-delimiter.dcm": r"has damaged pixels \(frame 0, JPEG 2000\)",
+    "JPEG2000-embedded-sequence-delimiter.dcm": r"holds 1024 x 3722445056 pixels \(frame 0\), not the 1024 x 256 .*",
     "MR_truncated.dcm": "is cut short: 8,130 of 8,192 bytes of its pixels are there",
     "badVR.dcm": "has no usable NumberOfFrames in its header",
     "DICOMDIR": r"holds no picture \(Media Storage Directory\)",
@@ -135,6 +135,21 @@ def test_claims_are_compared_with_the_file_before_memory_is_taken(dicom):
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "name", ["693_J2KI.dcm", "SC_rgb_jpeg_gdcm.dcm", "JPEGLSNearLossless_16.dcm", "SC_rgb_jpeg.dcm"]
+)
+def test_frames_that_call_themselves_another_size_than_the_header_are_not_decoded(tmp_path, name):
+    raw = bytearray((FILES / name).read_bytes())
+    place = raw.find(b"\xff\x4f\xff\x51")
+    if place >= 0:
+        raw[place + 8 : place + 16] = struct.pack(">2I", 60000, 60000)
+    else:
+        place = next(raw.find(mark) for mark in (b"\xff\xc3", b"\xff\xf7", b"\xff\xc0") if mark + b"\0" in raw)
+        raw[place + 5 : place + 9] = struct.pack(">2H", 60000, 60000)
+    (tmp_path / "a.dcm").write_bytes(raw)
+    refused(tmp_path / "a.dcm", r"holds 60000 x 60000 pixels \(frame 0\), not the \d+ x \d+ of its header")
 
 
 @pytest.mark.parametrize(
