@@ -35,7 +35,8 @@ def read_folder(
     """Image files below a folder -> manifest; ids are the paths relative to it.
 
     Layouts: `CLASS/…/x.png`; `train/CLASS/…/x.png` with `val` and `test` beside (the split is kept); images without
-    such folders, or all in one (unlabelled). Hidden files and links that lead back up are passed over.
+    such folders, or all in one, or one folder a patient by the files' headers (unlabelled). Hidden files and links that
+    lead back up are passed over.
 
     Args:
         path: the folder, or the DICOMDIR of a disc, which lists its images (unlabelled).
@@ -53,6 +54,13 @@ def read_folder(
     scans = held([root / name for name in names], names, rules)
     names = [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) if classed else () for name in names], path)
+    if classes is None and _are_patients(labels, scans.patients):
+        print(
+            f"Note: each folder of data.path={path} holds one patient, so that folders count as patients and not as "
+            "classes; name them with data.classes=[…] if they are classes",
+            file=sys.stderr,
+        )
+        labels = [None] * len(labels)
     table: dict[str, Any] = {
         "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
         "label": labels,
@@ -126,6 +134,13 @@ def _without_wrapper(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     while all(folders) and len({parts[0] for parts in folders}) == 1 and not split_name(folders[0][0]):
         folders = [parts[1:] for parts in folders]
     return folders
+
+
+def _are_patients(labels: list[str | None], patients: list[str | None]) -> bool:
+    """Whether folders part the scans as patients do: the names of people must not come out as classes."""
+    pairs = set(zip(labels, patients, strict=True))
+    known = not any(None in pair for pair in pairs)
+    return known and len(pairs) == len({label for label, _ in pairs}) == len({patient for _, patient in pairs}) > 1
 
 
 def _patients(names: list[str], pattern: str | None) -> list[str | None] | None:

@@ -379,7 +379,7 @@ def test_the_facts_name_nobody(dicom):
 
 
 def test_a_cine_is_never_in_memory_as_a_whole(dicom):
-    values = np.random.default_rng(0).integers(0, 256, (200, 128, 128)).astype(np.uint8)
+    values = np.random.default_rng(0).integers(0, 256, (60, 128, 128)).astype(np.uint8)
     path = dicom(values)
     tracemalloc.start()
     try:
