@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset
-from scipy.special import expit
 
 from ssl_robust.data.formats.dicom_frames import Frames
 from ssl_robust.data.formats.dicom_header import Refused
@@ -150,7 +149,8 @@ def _curve(values: np.ndarray, frames: Frames, index: int) -> np.ndarray | None:
         return None
     center, width, function = told
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1: 1 / (1 + exp(-4 (x - c) / w))
-        return windowed(expit(4 * (values.astype(np.float64) - center) / width), 0.0, 1.0)
+        exponent = -4 * (values.astype(np.float64) - center) / width
+        return windowed(1 / (1 + np.exp(exponent.clip(-99, 99))), 0.0, 1.0)
     if function == "LINEAR" and width == 1:  # a step: equation C.11-1 has no slope left
         return np.where(values > center - 0.5, np.uint16(_TOP), np.uint16(0))
     return None
