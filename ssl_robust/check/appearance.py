@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter1d
 
 from ssl_robust.data.histogram import N_BINS, histogram
 from ssl_robust.data.scans import with_channels
@@ -134,7 +134,8 @@ def _structure(grey: np.ndarray, side: int) -> np.ndarray:
     Scans of one kind share their large forms; edges and texture are what tells them apart.
     """
     cells = _area(side, grey.shape[1]) @ grey @ _area(side, grey.shape[2]).T
-    edges = (cells - uniform_filter(cells, (1, 3, 3), mode="nearest")).reshape(len(grey), -1)
+    around = uniform_filter1d(uniform_filter1d(cells, 3, axis=1, mode="nearest"), 3, axis=2, mode="nearest")
+    edges = (cells - around).reshape(len(grey), -1)
     edges -= edges.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(edges, axis=1, keepdims=True)
     return edges / np.maximum(lengths, 1e-6)

@@ -37,7 +37,7 @@ def write_rows(
         clusters: the same picture each; `same_picture` numbers them, `differ_in` says in what they differ.
     """
     n = len(scans)
-    table = scans.manifest.table[["sample_id", "path", "label", "split"]].copy()
+    table = scans.manifest.table.filter(["sample_id", "path", "label", "split"])
     table[list(facts)] = facts
     table["contrast"], table["black"], table["white"] = (
         each.round(4) for each in (look.contrast, look.black, look.white)

@@ -54,9 +54,10 @@ def find_duplicates(
         seed: of the search among many scans.
     """
     rows = np.flatnonzero(usable)
-    pairs = [_copies(look.digests, rows)]
+    files = _files(manifest)
+    pairs = [_copies(look.digests, rows, files)]
     if len(rows) > 1:
-        pairs.append(_near(look, rows, _files(manifest)[rows], settings, seed=seed))
+        pairs.append(_near(look, rows, files[rows], settings, seed=seed))
     first, second, similarity = (np.concatenate(each) for each in zip(*pairs, strict=True))
     joined = coo_array((np.ones(len(first)), (first, second)), shape=(len(usable), len(usable)))
     of = connected_components(joined, directed=False)[1]
@@ -87,10 +88,10 @@ def _members(of: np.ndarray) -> list[np.ndarray]:
     return [each for each in groups if len(each) > 1]
 
 
-def _copies(digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each scan whose pixels occur before, the scan before it with the same, and their correlation, 1."""
+def _copies(digests: np.ndarray, rows: np.ndarray, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each scan whose pixels occur before in another file, the scan before it with the same, their correlation, 1."""
     order = rows[np.argsort(digests[rows], kind="stable")]
-    same = digests[order[1:]] == digests[order[:-1]]
+    same = (digests[order[1:]] == digests[order[:-1]]) & (files[order[1:]] != files[order[:-1]])
     return order[:-1][same], order[1:][same], np.ones(int(same.sum()))
 
 
@@ -115,8 +116,11 @@ def _near(
     usual = np.arctanh(np.median(known, axis=1))
     i, place = np.nonzero(near >= 0)
     j, found = near[i, place], known[i, place]
-    apart = np.arctanh(found) - np.maximum(usual[i], usual[j]) >= settings["gap"]
-    counts = (found >= settings["certain"]) | (apart & (found >= settings["floor"]))
+    above = np.arctanh(found)
+    # A scan with more copies than neighbours were looked at stands out from the other scans of the set alone.
+    many = (found >= settings["certain"]) & (above - np.median(usual) >= settings["gap"])
+    few = (found >= settings["floor"]) & (above - np.maximum(usual[i], usual[j]) >= settings["gap"])
+    counts = many | few
     return rows[i[counts]], rows[j[counts]], found[counts]
 
 
