@@ -27,6 +27,12 @@ class Command(NamedTuple):
 
 STAGES = {
     "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
+    "check": Stage(
+        "ssl_robust.check.stage:check",
+        "what is in the data, before training: leaks, duplicates, shortcuts",
+        "mend the problems, or leave those scans out (check.csv has a row for each); then learn an encoder\n"
+        "  ssl-robust pretrain {data} method=simclr out={out}-ssl",
+    ),
     "views": Stage(
         "ssl_robust.sheet:views",
         "draw random views of some scans, to choose views= by",

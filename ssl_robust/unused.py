@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _ENCODER = ("encoder", "encoder_args")
 _OF_CELLS = ("exact_seconds", "products_per_second", "recall", "ivf")
 _OTHER_SPLITS = {  # what stages that do not read data.split do instead
+    "check": "takes every scan",
     "embed": "takes every scan",
     "audit": "takes every scan",
     "convert": "takes every scan",

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from ssl_robust.audit.stage import audit
-from ssl_robust.audit.suspects import thumbnail
 from ssl_robust.data.columns import read_table
+from ssl_robust.data.thumbnails import thumbnail
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.report import render
