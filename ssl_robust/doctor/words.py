@@ -28,7 +28,11 @@ def duration(seconds: float) -> str:
 
 def between(low: float, high: float) -> str:
     """A range of durations; one of them where both read alike."""
-    return duration(low) if duration(low) == duration(high) else f"{duration(low)} to {duration(high)}"
+    first, last = duration(low), duration(high)
+    if first == last:
+        return first
+    number, _, unit = first.rpartition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
 def shown(path: Path) -> str:

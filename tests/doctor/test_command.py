@@ -16,6 +16,7 @@ import pytest
         (["clear-cache", "oldr=3d"], "doctor clear-cache has no option oldr, did you mean older; it takes older, yes"),
         (["clear-cache", "older=soon"], "older=soon does not fit; give a number of days, e.g. older=30d"),
         (["clear-cache", "yes=y"], "yes=y does not fit; expected true or false"),
+        (["clear-cache", "--json"], "says what it deletes in words alone; take json= away"),
         (["clear-cache", "yes"], "doctor clear-cache takes key=value, got yes; e.g. yes=true"),
         (["pretrain", "data=phantoms", "method=simclr", "trainer.epochs=3"], "did you mean trainer.max_epochs"),
         (["pretrain", "data=phantoms"], "method= is missing"),

@@ -76,6 +76,16 @@ def test_the_other_stages_are_told_by_the_encoder(estimated, stage, times, disk)
     assert f"Estimate for `ssl-robust {stage}`" in in_words(found)
 
 
+def test_weights_from_elsewhere_are_not_asked_for(estimated, monkeypatch):
+    """New ones are as fast."""
+
+    def refuse(*_, **__):
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    assert "embedding" in estimated("embed", "checkpoint=imagenet", "encoder=resnet10t")["times"]
+
+
 def test_what_does_not_fit_is_said_first(estimated):
     found = estimated("embed", "checkpoint=none")
     found["cache"]["free"] = found["free"] = 10

@@ -24,6 +24,8 @@ def test_durations(seconds, text):
 def test_a_range_that_reads_alike_is_said_once():
     assert between(0.1, 0.9) == "less than a second"
     assert between(5, 600) == "5.0 s to 10 min"
+    assert between(120, 600) == "2.0 to 10 min"
+    assert between(0.1, 7) == "less than a second to 7.0 s"
 
 
 def test_places_name_no_user(monkeypatch, tmp_path):
