@@ -85,7 +85,7 @@ def _cache(found: FoundScans, some: Sample, n_new: int) -> dict[str, Any]:
         "bytes": len(found.manifest) * some.pixels[0].nbytes,
         "free": free_bytes(found.cache),
         "new": n_new,
-        "decode": spread_of_mean(n_new / at_once, some.seconds if n_new else [0.0]),
+        "decode": spread_of_mean(some.n_parts / at_once, some.seconds or [0.0]),
     }
 
 

@@ -32,6 +32,7 @@ def test_some_files_spread_over_the_set_are_decoded_and_timed(folder, cache):
     some = sample(found, new_rows(found))
     assert len(some.seconds) == N_FILES
     assert min(some.seconds) > 0
+    assert some.n_parts == 100
     assert len(some.rows) == N_FILES - 1  # the first one was tried, too
     assert some.rows[0] < 10
     assert some.rows[-1] == 99
@@ -70,7 +71,27 @@ def test_arrays_are_read_on_from_the_first(scans_file):
     some = sample(found, new_rows(found))
     assert some.rows.tolist() == list(range(30))
     assert not some.side_by_side
-    assert len(some.seconds) == 8
+    assert len(some.seconds) == some.n_parts == 8
+
+
+def test_a_file_of_many_pages_is_timed_as_a_whole(tmp_path):
+    for number in range(3):
+        pages = [Image.fromarray(np.full((10, 10), 50 * number + page, np.uint8)) for page in range(40)]
+        pages[0].save(tmp_path / f"{number}.tif", save_all=True, append_images=pages[1:])
+    found = find_scans(data_settings("folder", path=str(tmp_path), image_size=16))
+    assert len(found.manifest) == 120
+    some = sample(found, new_rows(found))
+    assert len(some.seconds) == some.n_parts == 3
+    assert len(some.rows) == 24
+    assert [np.median(square) for square in some.pixels] == [50 * (row // 40) + row % 40 for row in some.rows]
+
+
+def test_of_a_slow_set_some_are_tried_all_over_it(folder, monkeypatch):
+    monkeypatch.setattr("ssl_robust.doctor.sample._SECONDS", 0.0)
+    found = folder(100)
+    some = sample(found, new_rows(found))
+    assert len(some.seconds) < 3
+    assert some.n_parts == 100
 
 
 def test_a_set_to_try_things_on_repeats_the_sample(scans_file):
