@@ -31,7 +31,7 @@ def clear_cache(setting: str | None, *, days: int | None, yes: bool) -> None:
     if yes or _agreed(len(sets), total):
         print(f"Deleted {_sets(len(sets))}, {size(delete(sets))}; they are decoded again when a run needs them")
     else:
-        print(f"Nothing was deleted; `ssl-robust doctor clear-cache yes=true` frees {total}")
+        print(f"Nothing was deleted; the same command with yes=true frees {total}")
 
 
 def _line(each: DecodedSet, now: float) -> str:

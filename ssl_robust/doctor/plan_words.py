@@ -34,6 +34,7 @@ def in_words(found: dict[str, Any]) -> str:
         f"  {'disk':<20}{_disk(found)}",
         *([f"  {'memory of the trial':<20}{size(memory['process'])}{gpu}"] if memory["process"] else []),
         *(f"  ({note})" for note in found["notes"]),
+        "  (loading, the report and checks take some seconds more)",
     ])  # fmt: skip
 
 
