@@ -28,6 +28,7 @@ import pandas as pd
 
 from ssl_robust import metrics, probes, spectra
 from ssl_robust.audit.table import audit_table
+from ssl_robust.data.histogram import histogram
 from ssl_robust.data.scanset import open_scans
 from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.resolve import open_encoder_and_scans
@@ -38,7 +39,6 @@ from ssl_robust.pretrain.stage import pretrain
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import choices, compose, defaults
 from ssl_robust.training.processor import prepare_processor
-from ssl_robust.transfer.baselines import histogram
 
 K = 20
 LOOKS = 6  # of the monitor in a run with a budget, each of which keeps its encoder

@@ -55,8 +55,8 @@ def embed(
 
     Args:
         encoder: from `load_encoder`, or what that takes, e.g. "default"; is moved to the device.
-        data: a folder of images, a .csv with a column `path`, an .npz in MedMNIST's layout, or an array of shape
-            (N, H, W) or (N, H, W, C) with C = 1 or 3, uint8 or uint16.
+        data: a folder of images, a table (.csv, .xlsx, .parquet) with a column `path`, an .npz in MedMNIST's layout, or
+            an array of shape (N, H, W) or (N, H, W, C) with C = 1 or 3, uint8 or uint16.
         batch_size: scans per forward pass; None: as in configs/embed.yaml, also for the next two.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, bf16 or fp32.
@@ -213,12 +213,15 @@ def corrupt(
 
 
 def _scans_of_path(path: Path, encoder: Encoder, resize: str, options: dict[str, Any]) -> ScanSet:
+    from ssl_robust.data.columns import TABLES
     from ssl_robust.data.manifest import data_settings
     from ssl_robust.data.scanset import open_scans
 
-    kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(path.suffix.lower())
+    kind = "folder" if path.is_dir() else {".npz": "npz", **dict.fromkeys(TABLES, "csv")}.get(path.suffix.lower())
     if kind is None:
-        raise UserError(f"{path} is neither a folder nor a .csv or .npz file; give one of these")
+        raise UserError(
+            f"{path} is neither a folder nor a .npz file or a table ({', '.join(TABLES)}); give one of these"
+        )
     # Nothing is measured here, so that it does not matter which split a patient is in.
     settings = data_settings(kind, path=str(path), **{"split_leaks": "allow", **options})
     window = encoder.card.window if encoder.card else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust import processes
-from ssl_robust.run import UserError
+from ssl_robust.run import NotFine, UserError
 from ssl_robust.stages import COMMANDS, SHARED, STAGES
 
 if TYPE_CHECKING:
@@ -178,6 +178,9 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
         out = stage(config)
     except KeyboardInterrupt:
         raise _interrupted(Path(config.out), overwrite=config.overwrite) from None
+    except NotFine as error:  # the report is what says why
+        _say_written(name, error.out)
+        raise
     except UserError:
         raise
     except Exception as error:
@@ -186,12 +189,17 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
         raise
     if processes.rank():
         return
-    from ssl_robust.report import render
-
-    page = render(out)
-    print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
+    _say_written(name, out)
     if STAGES[name].next_step and overrides is not None:
         print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+
+
+def _say_written(name: str, out: Path) -> None:
+    """Draw the report of a run, where there is one, and say where both are."""
+    from ssl_robust.report import render
+
+    page = render(out) if STAGES[name].makes_run else None
+    print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
 
 
 def _refuse_at_once(name: str, config: DictConfig) -> None:

@@ -23,6 +23,19 @@ class UserError(Exception):
     """
 
 
+class NotFine(UserError):
+    """A run that is complete, but whose result the user asked to be told as an error (`strict=true`).
+
+    Args:
+        message: what is not fine.
+        out: the run directory, whose report is drawn all the same.
+    """
+
+    def __init__(self, message: str, out: Path) -> None:
+        super().__init__(message)
+        self.out = out
+
+
 def existing(path: str | Path, option: str, *, folder: bool | None = False) -> Path:
     """`path` if it is there, with `~` expanded.
 

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-# Options whose values are paths: Hydra's grammar must not read the commas and parentheses in them.
-PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.cache_dir", "data.ids_folder",
-                "out", "checkpoint", "encoder_file", "neighbors.file"}  # fmt: skip
-_EXAMPLES = {"data": "folder", "method": "simclr"}  # what `--help` shows of a group that the user has to choose
+# Options whose values are paths or names like them: Hydra's grammar must not read their commas and parentheses.
+PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.sheet", "data.cache_dir",
+                "data.ids_folder", "out", "checkpoint", "encoder_file", "neighbors.file", "audit", "to.prefix",
+                "to.probabilities"}  # fmt: skip
+# What `--help` shows of a group that the user has to choose.
+_EXAMPLES = {"data": "folder", "method": "simclr", "to": "labelstudio"}
 _LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 _ABSENT = object()
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
@@ -52,6 +54,8 @@ def _quote_path(argument: str, sweep: bool) -> str:
     if key.lstrip("+").startswith("hydra.launcher."):
         return argument.replace("hydra.", "", 1)
     if key.lstrip("+") not in PATH_OPTIONS or not equals or not value or value[0] in "'\"" or value == "null":
+        return argument
+    if key == "audit" and value[0] == "[":  # the demo's list of options, not a directory
         return argument
     if sweep and "," in value and not Path(value).exists():
         return argument

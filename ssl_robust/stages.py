@@ -27,6 +27,12 @@ class Command(NamedTuple):
 
 STAGES = {
     "demo": Stage("ssl_robust.demo:demo", "all three stages on embedded phantom scans, with a report", ""),
+    "check": Stage(
+        "ssl_robust.check.stage:check",
+        "what is in the data, before training: leaks, duplicates, shortcuts",
+        "mend the problems, or leave those scans out (check.csv has a row for each); then learn an encoder\n"
+        "  ssl-robust pretrain {data} method=simclr out={out}-ssl",
+    ),
     "views": Stage(
         "ssl_robust.sheet:views",
         "draw random views of some scans, to choose views= by",
@@ -59,6 +65,12 @@ STAGES = {
         "ssl_robust.audit.stage:audit",
         "rank the labels by how likely they are wrong",
         "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
+    ),
+    "convert": Stage(
+        "ssl_robust.exchange.stage:convert",
+        "write scans and labels for Label Studio, FiftyOne, Datumaro, cleanlab, ImageFolder",
+        "",
+        makes_run=False,
     ),
 }
 # What is no stage: it writes no run and takes words rather than overrides.

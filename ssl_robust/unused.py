@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 _ENCODER = ("encoder", "encoder_args")
 _OF_CELLS = ("exact_seconds", "products_per_second", "recall", "ivf")
 _OTHER_SPLITS = {  # what stages that do not read data.split do instead
+    "check": "takes every scan",
     "embed": "takes every scan",
     "audit": "takes every scan",
+    "convert": "takes every scan",
     "finetune": "trains on train and measures on test",
     "probe": "fits on train and measures on test",
 }

@@ -118,3 +118,8 @@ def test_the_values_of_an_override():
     assert values_of("method=simclr,byol") == ("method", [("simclr", "simclr"), ("byol", "byol")])
     assert values_of("+seed=range(0,2)") == ("+seed", [(0, "0"), (1, "1")])
     assert values_of("out='a,b'") == ("out", [("a,b", "'a,b'")])
+
+
+def test_an_audit_is_a_directory_or_the_list_of_the_demo():
+    assert quote_paths(["audit=runs/a (1)"], sweep=False) == ["audit='runs/a (1)'"]
+    assert quote_paths(['audit=["noise=none"]'], sweep=False) == ['audit=["noise=none"]']

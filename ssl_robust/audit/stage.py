@@ -16,6 +16,7 @@ from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import ranked
+from ssl_robust.data.votes import share_of_readers
 from ssl_robust.data.written import write_table
 from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
@@ -130,7 +131,11 @@ def _check_search(chosen: dict[str, Any]) -> None:
 def _ranked(
     material: Material, corruption: Corruption, settings: dict[str, Any], out: Path
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The audit table with `path`, and `is_wrong` where the truth of any label is known; how neighbours were found."""
+    """The audit table and how neighbours were found.
+
+    It has `path`; `agreement`, the share of readers who gave the label, where there were several; `is_wrong`, where the
+    truth of any label is known.
+    """
     manifest = material.manifest
     given, classes = corruption.labels, list(manifest.classes)
     try:
@@ -148,6 +153,8 @@ def _ranked(
         raise UserError(f"the audit cannot be made: {error}") from None
     table = table.astype({"label": "string", "suggested_label": "string"})
     table.insert(1, "path", manifest.table["path"])
+    if manifest.votes is not None:
+        table["agreement"] = share_of_readers(manifest.votes, pd.Series(table["label"])).round(6)
     truth = manifest.codes("true_label")
     if corruption.kind != "none":
         truth = np.where(truth >= 0, truth, manifest.codes())

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from ssl_robust.run import replacing, write_json
-
-_SIDE = 112  # pixels; larger scans are reduced, smaller ones stay as they are
+from ssl_robust.data.thumbnails import write_thumbnails
+from ssl_robust.run import write_json
 
 
 def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int) -> None:
@@ -45,18 +43,5 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
             }
         )
     if pixels is not None and pictures:
-        images = np.stack([thumbnail(pixels[row]) for row in pictures])
-        with replacing(out / "thumbnails.npz") as temporary:
-            np.savez_compressed(temporary, images=images)
+        write_thumbnails(out, pixels, list(pictures))
     write_json(out / "suspects.json", {"has_thumbnails": pixels is not None and bool(pictures), "suspects": suspects})
-
-
-def thumbnail(scan: np.ndarray) -> np.ndarray:
-    """(S, S, C) uint8 or uint16 -> (s, s, C) uint8 for the eye; 16 bits are stretched between their 0.5 % tails."""
-    if scan.dtype == np.uint16:
-        low, high = np.percentile(scan, [0.5, 99.5])
-        scan = ((np.clip(scan, low, high) - low) / max(high - low, 1) * 255).round().astype(np.uint8)
-    if len(scan) <= _SIDE:
-        return np.ascontiguousarray(scan)
-    image = Image.fromarray(scan[..., 0] if scan.shape[2] == 1 else scan)
-    return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX)).reshape(_SIDE, _SIDE, scan.shape[2])

@@ -20,12 +20,13 @@ import numpy as np
 
 from ssl_robust.data.decoding import Geometry, Pace, from_system, readable, reason, side_of, squares
 from ssl_robust.data.growth import Earlier, earlier, keep
-from ssl_robust.data.sources import Source, digest
+from ssl_robust.data.sources import Source, digest, of_pictures_alone
 from ssl_robust.data.square_writer import SquareWriter
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
-_VERSION = "2"  # part of the key: raise it when decoding or resizing changes
+_VERSION = "3"  # part of the key: raise it when decoding or resizing changes
 _SAID_AFTER = 2.0  # seconds
+_DIM = 14  # of 16 bits; scans that use no more are a quarter as bright as others, or less
 _RELATIVES = 8  # caches that are searched for squares of a set that has grown
 
 
@@ -156,7 +157,8 @@ def _build(source: Source, n: int, geometry: Geometry, place: _Place, relatives:
     side, pace, started = side_of(source, n, geometry), Pace(), time.monotonic()
     before, at = _most_of(source.states, side, relatives)
     new = np.flatnonzero(at < 0) if before else np.arange(n)
-    decoding = squares(source, new.tolist(), side, geometry, pace)
+    tops: set[int] = set()
+    decoding = squares(source, new.tolist(), side, geometry, pace, tops)
     kinds: list[tuple[bool, bool]] = []
     with replacing(place.array, private=True) as temporary, temporary.open("w+b") as file:
         writer = SquareWriter(file, geometry.channels)
@@ -177,6 +179,18 @@ def _build(source: Source, n: int, geometry: Geometry, place: _Place, relatives:
         taken = f", took {n - len(new):,} over from an earlier time" if before else ""
         print(f"Decoded {len(new):,} scans in {time.monotonic() - started:.1f} s{taken} (one core: {pace.in_words()})",
               flush=True)  # fmt: skip
+    if tops and of_pictures_alone(source):
+        _say_dim(max(tops))
+
+
+def _say_dim(top: int) -> None:
+    """A note where 16-bit pictures use so few of their bits that they would look black."""
+    if 0 < top.bit_length() <= _DIM:
+        print(
+            f"Note: the scans use {top.bit_length()} of their 16 bits (largest value {top:,}); "
+            f"'data.window=[0,{2 ** top.bit_length() - 1}]' makes them as bright as others",
+            file=sys.stderr,
+        )
 
 
 def _most_of(states: np.ndarray | None, side: int, relatives: list[_Place]) -> tuple[Earlier | None, np.ndarray]:

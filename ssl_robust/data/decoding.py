@@ -52,7 +52,7 @@ class Pace:
 
 
 def squares(
-    source: Source, rows: Sequence[int], side: int, geometry: Geometry, pace: Pace
+    source: Source, rows: Sequence[int], side: int, geometry: Geometry, pace: Pace, tops: set[int]
 ) -> Iterator[np.ndarray | Exception]:
     """Some rows in order, each as (side, side) or (side, side, 3), uint8 or uint16, or the exception that says why not.
 
@@ -65,8 +65,9 @@ def squares(
         side: of the squares, in pixels.
         geometry: what else was asked for.
         pace: is told how fast it went.
+        tops: is given the largest value of each scan of 16 bits.
     """
-    square = partial(_square, side=side, geometry=geometry)
+    square = partial(_square, side=side, geometry=geometry, tops=tops)
     if source.files is None:
         yield from (_attempt(lambda row=row: square(source.read(row))) for row in rows)
         return
@@ -123,9 +124,11 @@ def _of_file(
     return list(together)
 
 
-def _square(pixels: np.ndarray, *, side: int, geometry: Geometry) -> np.ndarray:
+def _square(pixels: np.ndarray, *, side: int, geometry: Geometry, tops: set[int]) -> np.ndarray:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"holds {pixels.dtype} pixels; expected uint8 or uint16")
+    if pixels.dtype == np.uint16:
+        tops.add(int(pixels.max(initial=0)))  # before resizing, which overshoots at edges
     square = fit(without_color(pixels), side, resize=geometry.resize)
     return with_channels(square, 1)[..., 0] if geometry.channels == 1 else square
 

@@ -35,10 +35,11 @@ def read_folder(
     """Image files below a folder -> manifest; ids are the paths relative to it.
 
     Layouts: `CLASS/…/x.png`; `train/CLASS/…/x.png` with `val` and `test` beside (the split is kept); images without
-    such folders, or all in one (unlabelled). Hidden files and links that lead back up are passed over.
+    such folders, or all in one, or one folder a patient by the files' headers (unlabelled). Hidden files and links that
+    lead back up are passed over.
 
     Args:
-        path: the folder.
+        path: the folder, or the DICOMDIR of a disc, which lists its images (unlabelled).
         patient_pattern: regular expression; what its first group (or all of it) matches in the relative path is the
             patient. None: patients are unknown.
         classes: names of the classes in the order of their codes.
@@ -49,26 +50,44 @@ def read_folder(
     Raises:
         UserError: no image is there, split folders stand beside others, or the pattern matches nothing.
     """
-    root = existing(path, "data.path", folder=True)
-    others: Counter[str] = Counter()
-    names = list(_image_files(root, others))
-    if not names:
-        there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
-        raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
+    root, names, classed = _files(path)
     scans = held([root / name for name in names], names, rules)
     names = [names[file] for file in scans.of]
-    splits, labels = _layout([tuple(name.split("/")[:-1]) for name in names], path)
+    splits, labels = _layout([tuple(name.split("/")[:-1]) if classed else () for name in names], path)
+    if classes is None and _are_patients(labels, scans.patients):
+        print(
+            f"Note: each folder of data.path={path} holds one patient, so that folders count as patients and not as "
+            "classes; name them with data.classes=[…] if they are classes",
+            file=sys.stderr,
+        )
+        labels = [None] * len(labels)
     table: dict[str, Any] = {
         "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
         "label": labels,
         "split": splits,
-        "patient_id": _patients(names, patient_pattern) or scans.patients,
+        "patient_id": scans.patients(_patients(names, patient_pattern)),
     }
     source = FileSource([root / name for name in names], table["sample_id"], scans.parts, rules)
     manifest = build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
     )
     return replace(manifest, personal=scans.personal or patient_pattern is not None, window=rules.window)
+
+
+def _files(path: str) -> tuple[Path, list[str], bool]:
+    """The folder, the relative paths of its images, and whether folders may name classes."""
+    given = Path(path).expanduser()
+    if given.name.upper() == "DICOMDIR" and given.is_file():
+        from ssl_robust.data.formats.dicomdir import listed  # pydicom takes its time
+
+        return given.parent, listed(given), False  # its folders are numbers, or patients
+    root = existing(path, "data.path", folder=True)
+    others: Counter[str] = Counter()
+    names = list(_image_files(root, others))
+    if not names:
+        there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
+        raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
+    return root, names, True
 
 
 def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
@@ -115,6 +134,13 @@ def _without_wrapper(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     while all(folders) and len({parts[0] for parts in folders}) == 1 and not split_name(folders[0][0]):
         folders = [parts[1:] for parts in folders]
     return folders
+
+
+def _are_patients(labels: list[str | None], patients: list[str | None]) -> bool:
+    """Whether folders part the scans as patients do: the names of people must not come out as classes."""
+    pairs = set(zip(labels, patients, strict=True))
+    known = not any(None in pair for pair in pairs)
+    return known and len(pairs) == len({label for label, _ in pairs}) == len({patient for _, patient in pairs}) > 1
 
 
 def _patients(names: list[str], pattern: str | None) -> list[str | None] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from ssl_robust.data.agreement import agreement, in_words
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.splits import SPLITS
 
@@ -11,7 +13,7 @@ _SHOWN = 10  # classes; of more, only how many there are
 
 
 def say_found(manifest: Manifest, what: str, *, splits: bool = True) -> None:
-    """Print how many samples, classes and patients there are, and how the splits share them.
+    """Print how many samples, classes and patients there are, how the splits share them, and how far readers agree.
 
     Args:
         manifest: of the readable samples.
@@ -28,3 +30,5 @@ def say_found(manifest: Manifest, what: str, *, splits: bool = True) -> None:
     parts.append(f"{manifest.table['patient_id'].nunique():,} patients known")
     shares = ", ".join(f"{name} {len(manifest.rows(name)):,}" for name in SPLITS)
     print(", ".join(parts) + (f"; {shares}" if splits else ""), flush=True)
+    if manifest.votes is not None:
+        print(in_words(agreement(manifest.votes, pd.Series(manifest.table["label"]))), flush=True)

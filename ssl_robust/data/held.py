@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ssl_robust.data.formats.known import format_of
 from ssl_robust.data.formats.rules import Contents, Rules
@@ -23,18 +26,35 @@ class Held:
         of: (n,) which of the files.
         parts: which part of it, "" where the file is one scan.
         names: the file's name, with the part where there are several: `a.dcm#frame=3`.
-        patients: whom it shows, where the file itself says so.
+        groups: whom it shows, where the file itself says so; else the file's name where the file holds several scans,
+            which must not be torn apart by a split.
+        personal: whether a file says whom it shows; names of such files may say so too.
+        n_unnamed: files of several scans that do not say whom they show.
     """
 
     of: np.ndarray
     parts: list[str]
     names: list[str]
-    patients: list[str | None]
+    groups: list[str | None]
+    personal: bool
+    n_unnamed: int
 
-    @property
-    def personal(self) -> bool:
-        """Whether a file says whom it shows; names of such files may say so too."""
-        return any(patient is not None for patient in self.patients)
+    def patients(self, known: Sequence[Any] | None) -> list[str | None]:
+        """The patient of each scan: the known one, else the group; a note says where files stand in for patients.
+
+        Args:
+            known: (n,) patients from elsewhere, unknown ones None, NA or blank; None: nobody is known.
+        """
+        if known is None:
+            if self.n_unnamed:
+                print(
+                    f"Note: files that hold several scans and name no patient ({self.n_unnamed}) count as one patient "
+                    "each",
+                    file=sys.stderr,
+                )
+            return self.groups
+        blank = [pd.isna(each) or not str(each).strip() for each in known]
+        return [group if none else str(each) for group, none, each in zip(self.groups, blank, known, strict=True)]
 
 
 def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequence[str] | None = None) -> Held:
@@ -56,7 +76,13 @@ def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequ
     parts = [part for each in chosen for part in each]
     whole = [names[row] for row in of]
     called = [f"{name}#{part}" if part else name for name, part in zip(whole, parts, strict=True)]
-    return Held(np.array(of, dtype=np.int64), parts, called, [found[row].patient for row in of])
+    several = [name if len(each.parts) > 1 else None for name, each in zip(names, found, strict=True)]
+    return Held(
+        np.array(of, dtype=np.int64), parts, called,
+        groups=[found[row].patient or several[row] for row in of],
+        personal=any(each.patient is not None for each in found),
+        n_unnamed=sum(name is not None and each.patient is None for name, each in zip(several, found, strict=True)),
+    )  # fmt: skip
 
 
 def _contents(file: Path, rules: Rules) -> Contents:

@@ -19,9 +19,10 @@ import pandas as pd
 
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.identifiers import identified
-from ssl_robust.data.labels import LABELS, check_classes, named, without_missing
+from ssl_robust.data.labels import check_sorts, cleaned
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
+from ssl_robust.data.votes import Votes, check_votes, consensus
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
 
@@ -39,6 +40,8 @@ class Manifest:
         source: pixels of the rows.
         personal: whether paths or headers say whom a scan shows, so that ids are hashed unless plain ones are asked.
         window: which values of the files become black and white, as in `Rules`.
+        votes: where `label` is a consensus: (N, R) class names, one column of dtype "string" for each reader, NA where
+            one gave none; a class that no consensus came to need not be one of `classes`.
     """
 
     table: pd.DataFrame
@@ -46,6 +49,7 @@ class Manifest:
     source: Source
     personal: bool = False
     window: str | tuple[float, float] = "auto"
+    votes: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -57,9 +61,10 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of scans, ids, labels, splits and who shares a patient; the same on every machine."""
+        """Hash of scans, ids, labels, readers, splits and who shares a patient; the same on every machine."""
         table = self.table[["sample_id", "label", "true_label", "split"]].assign(group=self.groups())
-        return digest(self.source.fingerprint, *self.classes, table.to_csv(index=False))
+        votes = [] if self.votes is None else [self.votes.to_csv(index=False)]
+        return digest(self.source.fingerprint, *self.classes, table.to_csv(index=False), *votes)
 
     def codes(self, column: str = "label") -> np.ndarray:
         """(N,) int64 positions in `classes` of `label` or `true_label`; -1 where there is none."""
@@ -82,7 +87,8 @@ class Manifest:
     def take(self, rows: np.ndarray) -> Manifest:
         """The manifest of some rows, in the order given; the classes stay."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return replace(self, table=table, source=Subset(self.source, np.asarray(rows)))
+        votes = None if self.votes is None else self.votes.iloc[rows].reset_index(drop=True)
+        return replace(self, table=table, votes=votes, source=Subset(self.source, np.asarray(rows)))
 
 
 def build_manifest(
@@ -93,6 +99,7 @@ def build_manifest(
     fractions: Mapping[str, float],
     split_seed: int,
     where: str,
+    votes: Votes | None = None,
 ) -> Manifest:
     """Columns as a reader found them -> checked manifest; makes the splits where none are given.
 
@@ -104,9 +111,10 @@ def build_manifest(
         fractions: shares of `val` and `test` where the splits are made here.
         split_seed: seed of those splits.
         where: what to call the data in messages.
+        votes: labels of several people, whose consensus is `label`.
 
     Raises:
-        UserError: no scan, an id or a class twice, an unknown split, labels that are not of `classes`.
+        UserError: no scan, an id or a class twice, an unknown split, labels that are not of `classes` or no classes.
     """
     n = len(columns["sample_id"])
     if n == 0:
@@ -114,14 +122,21 @@ def build_manifest(
     found = {name: _strings(columns.get(name), n) for name in COLUMNS}
     _check_ids(found["sample_id"], where)
     found["path"] = found["path"].fillna(found["sample_id"])
-    for name in LABELS:
-        found[name] = without_missing(found[name], classes)
-    if classes is not None:
-        check_classes(classes, where)
-        together = {label for name in LABELS for label in found[name].dropna()}
-        found |= {name: named(found[name], classes, where, together=together) for name in LABELS}
+    readers = {} if votes is None else {str(name): _strings(column, n) for name, column in votes.table.items()}
+    found["true_label"], found["label"], *given = cleaned(
+        [found["true_label"], found["label"], *readers.values()], classes, where
+    )
+    table = None
+    if votes is not None:
+        table = pd.DataFrame(dict(zip(readers, given, strict=True)))
+        check_votes(table, where)
+        found["label"] = consensus(votes._replace(table=table))
+    if classes is None:
+        check_sorts(found["label"], where)
     names = {*found["label"].dropna(), *found["true_label"].dropna()}
-    manifest = Manifest(pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source)
+    manifest = Manifest(
+        pd.DataFrame(found), tuple(map(str, classes or sorted(names, key=_natural))), source, votes=table
+    )
     if found["split"].notna().any():
         splits = named_splits(found["split"].tolist(), where)
         packaged = defaults("data", "_common")
@@ -174,6 +189,9 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     if "columns" not in wanted:
         _refuse_columns(settings, wanted)
     manifest = reader(**{name: settings[name] for name in wanted})
+    if manifest.votes is None and settings["consensus"] != defaults("data", "_common")["consensus"]:
+        print("Note: data.consensus changes nothing, as no several columns are named as data.columns.label=[…]",
+              file=sys.stderr)  # fmt: skip
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
     return identified(manifest, settings)

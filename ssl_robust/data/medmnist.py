@@ -20,7 +20,8 @@ def read_medmnist(
     task: int | str | None,
     index: str | None,
     classes: Sequence[str] | None,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | Sequence[str] | None],
+    consensus: str,
     fractions: Mapping[str, float],
     split_seed: int,
 ) -> Manifest:
@@ -35,6 +36,7 @@ def read_medmnist(
         index: see `read_npz`, as are the remaining arguments.
         classes: names in the order of the codes; None: the collection's.
         columns: how the index names its columns.
+        consensus: how one label is made of those of several readers.
         fractions: not used, the splits are given.
         split_seed: not used, as above.
 
@@ -64,7 +66,7 @@ def read_medmnist(
         names = [f"no {names[number]}", names[number]]
     file = _file(name, size, root, info, download=download)
     return read_npz(path=str(file), index=index, task=number, classes=classes or names, columns=columns,
-                    fractions=fractions, split_seed=split_seed)  # fmt: skip
+                    consensus=consensus, fractions=fractions, split_seed=split_seed)  # fmt: skip
 
 
 def _task_number(name: str, findings: list[str], task: int | str | None) -> int:

@@ -14,6 +14,7 @@ from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.npz_source import NpzSource
+from ssl_robust.data.votes import pick_votes
 from ssl_robust.files import UserError, existing
 
 
@@ -23,7 +24,8 @@ def read_npz(
     index: str | None,
     task: int | None,
     classes: Sequence[str] | None,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | Sequence[str] | None],
+    consensus: str,
     fractions: Mapping[str, float],
     split_seed: int,
 ) -> Manifest:
@@ -31,10 +33,11 @@ def read_npz(
 
     Args:
         path: the file; no array in it may be a pickle.
-        index: CSV with more columns, matched by its columns `split` and `row`, else line by line; or None.
+        index: table with more columns, matched by its columns `split` and `row`, else line by line; or None.
         task: which of several labels per scan to take, from 0; None where there is one.
         classes: names in the order of the codes.
-        columns: how the index names its columns.
+        columns: how the index names its columns; several for `label` are its readers.
+        consensus: how one label is made of those of several readers.
         fractions: not used, the splits are given.
         split_seed: not used, as above.
 
@@ -50,7 +53,7 @@ def read_npz(
         found["patient_id"] += _groups(source, split, shape[0])
     if len(whole := source.array("groups")):
         found["patient_id"] = _same_length(whole, len(found["sample_id"]), f"{source.path.name}: groups").tolist()
-    table: dict[str, Any] = dict(found)
+    table, votes = dict[str, Any](found), None
     if index is not None:
         unlabelled = all(label is None for label in found["label"])
         lines = _lines_of(existing(index, "data.index"), found["sample_id"])
@@ -59,8 +62,9 @@ def read_npz(
         if classes is None and "label" not in wanted:
             _say_who_names_classes(lines, found["label"], Path(index).name)
         table |= without_spelled(added, classes, Path(index).name)
+        votes = pick_votes(lines, columns, consensus, classes=classes, where=Path(index).name)
     return build_manifest(
-        table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=source.path.name
+        table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=source.path.name, votes=votes
     )
 
 

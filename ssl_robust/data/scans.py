@@ -55,21 +55,22 @@ def fit(pixels: np.ndarray, size: int, *, resize: str) -> np.ndarray:
     if height == width == size:
         return pixels
     if resize == "squash":
-        return _resized(pixels, size, size)
+        return resized(pixels, size, size)
     scale = size / max(height, width)
-    inner = _resized(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+    inner = resized(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
     square = np.zeros((size, size, *pixels.shape[2:]), pixels.dtype)
     top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
     square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return square
 
 
-def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W[, 3]) -> (height, width[, 3]) of the same type, antialiased; uint8 or uint16."""
     how = Image.Resampling.BICUBIC
     if pixels.dtype == np.uint8:
         return np.asarray(Image.fromarray(pixels).resize((width, height), how))
     if pixels.ndim == 3:
-        return np.stack([_resized(channel, height, width) for channel in np.moveaxis(pixels, -1, 0)], axis=-1)
+        return np.stack([resized(channel, height, width) for channel in np.moveaxis(pixels, -1, 0)], axis=-1)
     # Pillow has no 16-bit resampling; float32 holds all 16 bits, only the cubic overshoot is cut.
     wide = np.asarray(Image.fromarray(pixels.astype(np.float32)).resize((width, height), how))
     return np.rint(wide).clip(0, 65535).astype(np.uint16)

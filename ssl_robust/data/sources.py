@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ssl_robust.data.formats.known import format_of
+from ssl_robust.data.formats.known import format_of, kind_of
 from ssl_robust.data.formats.rules import Rules
 
 
@@ -122,6 +122,11 @@ class FileSource:
     def read(self, row: int) -> np.ndarray:
         return next(iter(self.read_together([row])))
 
+    @property
+    def of_pictures_alone(self) -> bool:
+        """See the function of this name."""
+        return self._rules.window in ("auto", "full") and all(kind_of(file) == "pictures" for file in set(self._files))
+
     def read_together(self, rows: Sequence[int]) -> Iterable[np.ndarray]:
         """As `read`, for rows of one file, which is opened once."""
         file = self._files[rows[0]]
@@ -141,6 +146,13 @@ def read_together(source: Source, rows: Sequence[int]) -> Iterable[np.ndarray]:
     if isinstance(source, Subset):
         return read_together(source.whole, [int(source.chosen[row]) for row in rows])
     return source.read_together(rows) if isinstance(source, FileSource) else [source.read(row) for row in rows]
+
+
+def of_pictures_alone(source: Source) -> bool:
+    """Whether all scans are pictures whose 16-bit values come as they are stored, through no window."""
+    if isinstance(source, Subset):
+        return of_pictures_alone(source.whole)
+    return isinstance(source, FileSource) and source.of_pictures_alone
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:

@@ -1,8 +1,9 @@
-"""A CSV with one line per scan -> manifest."""
+"""A table with one line per scan (CSV, Excel, Parquet) -> manifest."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -14,39 +15,47 @@ import pandas as pd
 from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.held import held
-from ssl_robust.data.labels import without_spelled
+from ssl_robust.data.labels import check_single, without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
+from ssl_robust.data.votes import pick_votes
 from ssl_robust.files import UserError, existing
 
 
 def read_csv(
     *,
     path: str,
+    sheet: str | None,
     root: str | None,
     classes: Sequence[str] | None,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | Sequence[str] | None],
+    consensus: str,
     fractions: Mapping[str, float],
     split_seed: int,
     rules: Rules,
 ) -> Manifest:
-    """Lines of a CSV -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
+    """Lines of a table -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
 
     Args:
-        path: the CSV, perhaps compressed; commas, semicolons or tabs.
-        root: folder that the paths start from; None: the CSV's own.
+        path: the table; see `read_table` for its kinds.
+        sheet: of an Excel workbook; None: the first.
+        root: folder that the paths start from; None: the table's own.
         classes: names in the order of the codes.
-        columns: how the CSV names its columns.
+        columns: how the table names its columns; several for `label` are its readers.
+        consensus: how one label is made of those of several readers.
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
         rules: how files become scans.
 
     Raises:
-        UserError: a column is not there, a line has no path, a cell holds several labels, or no file exists.
+        UserError: a column is not there, a line has no path, a cell holds several labels, a scan stands there twice, or
+            no file exists.
     """
     file = existing(path, "data.path")
     base = file.parent if root is None else existing(root, "data.root", folder=True)
-    found: dict[str, Any] = dict(pick(read_table(file), columns, COLUMNS, required=["path"], where=file.name))
+    table = read_table(file, sheet=sheet)
+    found: dict[str, Any] = dict(pick(table, columns, COLUMNS, required=["path"], where=file.name))
+    votes = pick_votes(table, columns, consensus, classes=classes, where=file.name)
     for row, value in enumerate(found["path"]):
         if pd.isna(value) or not value.strip():
             raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
@@ -54,24 +63,34 @@ def read_csv(
     files, parts = [each for each, _ in places], [part for _, part in places]
     if files and not any(each.exists() for each in files):
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
-    scans = held(files, _shown(files, base), rules, parts)
+    names = _shown(files, base)
+    _check_paths([f"{name}#{part}" if part else name for name, part in zip(names, parts, strict=True)], file.name)
+    scans = held(files, names, rules, parts)
     found = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in found.items()}
     if "sample_id" in found:
         several = np.bincount(scans.of)[scans.of] > 1
         ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
         found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
-    if "patient_id" not in found and scans.personal:
-        found["patient_id"] = scans.patients
+    found["patient_id"] = scans.patients(found.get("patient_id"))
     found = without_spelled({"sample_id": scans.names, **found, "path": scans.names}, classes, file.name)
-    if "label" in found and (several := found["label"].dropna().str.contains("|", regex=False)).any():
-        example = found["label"].dropna()[several].iloc[0]
-        raise UserError(f"{file.name} holds several labels in one cell ({example!r}); expected one label per scan, "
-                        "take another column with data.columns.label=…")  # fmt: skip
+    if "label" in found:
+        check_single(found["label"], file.name)
+    if votes is not None:
+        votes = votes._replace(table=votes.table.iloc[scans.of])
     source = FileSource([files[row] for row in scans.of], scans.names, scans.parts, rules)
     manifest = build_manifest(
-        found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name
+        found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name, votes=votes
     )
     return replace(manifest, personal=scans.personal, window=rules.window)
+
+
+def _check_paths(names: Sequence[str], where: str) -> None:
+    if repeated := [name for name, n in Counter(names).items() if n > 1]:
+        lines = [row + 2 for row, name in enumerate(names) if name == repeated[0]]
+        raise UserError(
+            f"{where}: the path {repeated[0]!r} occurs {len(lines)} times (lines {lines[0]} and {lines[1]}); keep one "
+            "line a scan, with a column for each reader (data.columns.label=[…]) if several gave a label"
+        )
 
 
 def _place(base: Path, text: str) -> tuple[Path, str]:

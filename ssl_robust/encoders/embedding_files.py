@@ -6,7 +6,7 @@ model come as an .npy file and a CSV of labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +37,18 @@ def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
 
 
 def read_embeddings(
-    path: str | Path, labels: str | Path | None = None, *, columns: Mapping[str, str | None] | None = None
+    path: str | Path,
+    labels: str | Path | None = None,
+    *,
+    columns: Mapping[str, str | Sequence[str] | None] | None = None,
 ) -> Embeddings:
     """Vectors and samples from a run directory of `embed`, or from an .npy file and a CSV.
 
     Args:
         path: the run directory, or a file with (N, D) numbers.
-        labels: CSV with one line per vector, line i for vector i; None takes the run's own `samples.csv`, and for a
+        labels: table with one line per vector, line i for vector i; None takes the run's own `samples.csv`, and for a
             file leaves everything but the ids unknown.
-        columns: how that CSV names `sample_id, path, label, patient_id, split, true_label`; None = by these names.
+        columns: how that table names `sample_id, path, label, patient_id, split, true_label`; None = by these names.
             Ids default to the row number.
 
     Returns:
@@ -99,7 +102,7 @@ def _read_vectors(path: Path) -> np.ndarray:
     return vectors if vectors.dtype == np.float32 else vectors.astype(np.float32)
 
 
-def _complete(table: pd.DataFrame, where: Path, columns: Mapping[str, str | None]) -> pd.DataFrame:
+def _complete(table: pd.DataFrame, where: Path, columns: Mapping[str, str | Sequence[str] | None]) -> pd.DataFrame:
     """The six columns by this package's names, all of dtype "string"."""
     found = pick(table, columns, COLUMNS, required=(), where=str(where))
     empty = pd.Series(pd.NA, index=table.index, dtype="string")

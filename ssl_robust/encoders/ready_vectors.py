@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssl_robust.data.columns import read_table
 from ssl_robust.data.found import say_found
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import ArraySource
+from ssl_robust.data.votes import pick_votes
 from ssl_robust.encoders.embedding_files import read_embeddings
+from ssl_robust.files import existing
 from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
@@ -45,10 +48,12 @@ def read_vectors(config: DictConfig, *, unknown_split: str | None) -> tuple[np.n
     elif samples["split"].isna().to_numpy().all():
         raise UserError(f"{where} names no split; add a column with train and test, or name it: data.columns.split=…")
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), _digest(emb.vectors))
-    columns = {str(name): column for name, column in samples.items()}
+    columns, votes = {str(name): column for name, column in samples.items()}, None
     if data.labels is not None:  # the table of an embed run has been through this
         columns = without_spelled(columns, None, where)
-    manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where)
+        table = read_table(existing(data.labels, "data.labels"))
+        votes = pick_votes(table, data.columns, data.consensus, classes=None, where=where)
+    manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where, votes=votes)
     say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=unknown_split is None)
     return emb.vectors, manifest
 

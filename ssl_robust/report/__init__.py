@@ -9,7 +9,7 @@ def render(run_directory: str | Path) -> Path | None:
     """Write `report.html` into a run directory, from the files in it alone.
 
     Args:
-        run_directory: of a finished audit, demo, pretrain, probe or finetune; or the one file that a stage has written.
+        run_directory: of a finished check, audit, demo, pretrain, probe or finetune; or the one file of a stage.
 
     Returns:
         The page, or None where the stage has none.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssl_robust.run import UserError, read_run, replacing
 
-_BUILDERS = ("audit", "demo", "finetune", "pretrain", "probe")  # one module and one template each
+_BUILDERS = ("audit", "check", "demo", "finetune", "pretrain", "probe")  # one module and one template each
 
 
 def render_page(run_directory: Path) -> Path | None:

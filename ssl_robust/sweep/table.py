@@ -52,13 +52,18 @@ def _probe(out: Path) -> dict[str, Any]:
     return {f"{name}_balanced_accuracy": values[name] for name in ("logistic", "knn")}
 
 
+def _check(out: Path) -> dict[str, Any]:
+    found = read_json(out / "check.json")["n_findings"]
+    return {"n_problems": found["problem"], "n_to_look_at": found["look"]}
+
+
 def _embed(out: Path) -> dict[str, Any]:
     return {"n_scans": read_json(out / "run.json")["n_scans"]}
 
 
 _HEADLINES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "pretrain": _pretrain, "finetune": _finetune, "probe": _probe, "audit": _audit,
-    "embed": _embed,
+    "embed": _embed, "check": _check,
 }  # fmt: skip
 
 

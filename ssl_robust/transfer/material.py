@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssl_robust.data.histogram import histogram
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
 from ssl_robust.noise.corruption import Corruption, noise_labels
 from ssl_robust.run import UserError
-from ssl_robust.transfer.baselines import histogram, random_twin
+from ssl_robust.transfer.baselines import random_twin
 from ssl_robust.transfer.protocols import Problem, group_codes
 
 if TYPE_CHECKING:

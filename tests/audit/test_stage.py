@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from ssl_robust.audit.stage import audit
-from ssl_robust.audit.suspects import thumbnail
 from ssl_robust.data.columns import read_table
+from ssl_robust.data.thumbnails import thumbnail
 from ssl_robust.encoders.checkpoint import describe, save_encoder
 from ssl_robust.encoders.encoder import create_encoder
 from ssl_robust.report import render
@@ -85,6 +85,20 @@ def test_the_summary_says_what_was_found_and_how(embeddings, tmp_path):
     assert truth["auroc"]["estimate"] == pytest.approx(1)
     assert truth["precision_at"]["n_wrong"]["estimate"] == 1
     assert truth["precision_at"]["10"]["low"] <= 0.2 <= truth["precision_at"]["10"]["high"]
+
+
+def test_several_readers_are_one_label_and_its_agreement(embeddings, tmp_path):
+    table = pd.read_csv(tmp_path / "L.csv", dtype=str, keep_default_na=False)
+    given = table.pop("label")
+    table = table.assign(a=given, b=given, c="")
+    table.loc[:9, "c"] = given.iloc[::-1].iloc[:10].to_numpy()  # of the other class
+    table.to_csv(tmp_path / "L.csv", index=False)
+    out = start(tmp_path, *embeddings, "data.columns.label=[a,b,c]", "data.consensus=majority")
+    rows = read_table(out / "audit.csv")
+    assert rows["label"].iloc[6:].tolist() == given.iloc[6:].tolist()
+    assert rows["agreement"].astype(float).iloc[:4].tolist() == pytest.approx([2 / 3] * 4)
+    assert set(rows["agreement"].iloc[10:]) == {"1.0"}
+    assert "agreement" not in rows_of(start(tmp_path, *embeddings, "data.columns.label=a", name="one"))[0]
 
 
 def test_without_truth_there_are_no_measures(embeddings, tmp_path):

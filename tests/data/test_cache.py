@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from ssl_robust.data import cache as module
 from ssl_robust.data.cache import cache_directory, decoded
 from ssl_robust.data.decoding import Geometry
 from ssl_robust.data.formats import pictures
+from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.sources import ArraySource, FileSource
 from ssl_robust.run import UserError
 
@@ -202,3 +204,33 @@ def test_where_the_cache_lies(monkeypatch, tmp_path):
     assert cache_directory(None) == tmp_path / "env"
     monkeypatch.delenv("SSL_ROBUST_CACHE")
     assert cache_directory(None).name == "ssl_robust"
+
+
+@pytest.mark.parametrize(
+    ("top", "rules", "note"),
+    [
+        (3870, Rules(), "use 12 of their 16 bits (largest value 3,870); 'data.window=[0,4095]' makes them as bright"),
+        (4096, Rules(window="full"), "use 13 of their 16 bits (largest value 4,096); 'data.window=[0,8191]'"),
+        (16384, Rules(), ""),
+        (0, Rules(), ""),
+        (3870, Rules(window=(0.0, 65535.0)), ""),
+    ],
+)
+def test_pictures_that_use_few_of_their_bits_are_told_of_once(tmp_path, cache, capsys, top, rules, note):
+    deep = np.tile(np.array([0, top], np.uint16), (40, 20))  # edges, at which resizing overshoots
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    Image.fromarray(COLOR[0]).save(tmp_path / "b.png")
+    source = FileSource([tmp_path / "a.png", tmp_path / "b.png"], ["a.png", "b.png"], rules=rules)
+    decoded(source, 2, Geometry(16, None, "pad"), cache)
+    found = capsys.readouterr().err
+    assert (note in found) if note else (found == "")
+    decoded(source, 2, Geometry(16, None, "pad"), cache)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_a_window_has_scaled_is_not_told_of(tmp_path, cache, capsys):
+    values = np.zeros((8, 8, 2), np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    decoded(FileSource([tmp_path / "a.nii"], ["a.nii#z=0"], ["z=0"], Rules(window=(-100.0, 10000.0))), 1, AUTO, cache)
+    decoded(ArraySource(np.full((2, 8, 8), 99, np.uint16), "x"), 2, AUTO, cache)
+    assert capsys.readouterr().err == ""

@@ -27,5 +27,17 @@ def test_grey_scans_are_not_called_colourful(tmp_path, capsys):
     )
 
 
+def test_readers_have_a_line_of_their_own(tmp_path, capsys):
+    for name in "012":
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "t.csv").write_text("path,A,B\n0.png,x,x\n1.png,y,y\n2.png,x,y\n")
+    options = {"path": str(tmp_path / "t.csv"), "columns": {"label": ["A", "B"]}, "channels": 1, "image_size": 8}
+    open_scans(data_settings("csv", **options)).say_found()
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "2 readers (A, B) gave labels to 3 scans, 3 of which two or more saw: all agree on 66.7%, Cohen's kappa 0.40, "
+        "1 without a label as their readers tie"
+    )
+
+
 def test_many_classes_are_counted_only(tmp_path, capsys):
     assert ", 11 classes, 1 patients known; " in said(tmp_path, [f"c{n}/p1_{n}.png" for n in range(11)], capsys)

@@ -5,17 +5,19 @@ from omegaconf import OmegaConf
 
 from ssl_robust.data.manifest import COLUMNS, build_manifest, data_settings, load_manifest
 from ssl_robust.data.sources import ArraySource
+from ssl_robust.data.votes import Votes
 from ssl_robust.run import UserError
 
 
-def built(classes=None, **columns):
+def built(classes=None, votes=None, **columns):
     columns = {"sample_id": ["a", "b", "c", "d"], **columns}
-    images = np.arange(4, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
+    n = len(columns["sample_id"])
+    images = np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
     splits = {
         "fractions": columns.pop("fractions", {"val": 0.1, "test": 0.2}),
         "split_seed": columns.pop("split_seed", 0),
     }
-    return build_manifest(columns, ArraySource(images, "f"), classes=classes, where="here", **splits)
+    return build_manifest(columns, ArraySource(images, "f"), classes=classes, where="here", votes=votes, **splits)
 
 
 def test_all_columns_are_there_as_texts():
@@ -86,6 +88,53 @@ def test_rows_and_take():
     assert some.table.index.tolist() == [0, 1]
     assert [some.source.read(row)[0, 0] for row in (0, 1)] == [3, 1]
     assert some.fingerprint != manifest.fingerprint
+
+
+def test_the_votes_of_readers_follow_their_scans():
+    table = pd.DataFrame({"a": list("xxy "), "b": list("xyy ")}, index=[3, 4, 5, 6])
+    manifest = built(votes=Votes(table, "majority"))
+    assert manifest.codes().tolist() == [0, -1, 1, -1]
+    assert {str(dtype) for dtype in manifest.votes.dtypes} == {"string"}
+    some = manifest.take(np.array([2, 1]))
+    assert some.votes.fillna("").to_numpy().tolist() == [["y", "y"], ["x", "y"]]
+    assert some.votes.index.tolist() == [0, 1]
+    others = built(votes=Votes(table.assign(c=["x", " ", "y", " "]), "majority"))
+    assert others.codes().tolist() == manifest.codes().tolist()
+    assert others.fingerprint != manifest.fingerprint
+    same = built(label=["x", None, "y", None])
+    assert same.votes is None
+    assert same.fingerprint != manifest.fingerprint, "an audit says how many gave the label"
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([f"scan {n}" for n in range(50)], "labels look like an id or a free text .50 different ones for 50 scans"),
+        ([str(n / 7) for n in range(50)], "labels are measurements"),
+        ([str(n % 35 + 0.5) for n in range(100)], "labels are measurements .35 different ones for 100 scans"),
+    ],
+)
+def test_what_are_no_classes_is_refused(label, message):
+    columns = {"sample_id": list(map(str, range(len(label)))), "label": label}
+    with pytest.raises(UserError, match=message):
+        built(**columns)
+    built(**columns, classes=list(dict.fromkeys(label)))  # someone who names them means them
+
+
+def test_spellings_of_one_class_are_pointed_at(capsys):
+    assert built(label=["Nevus", "nevus", "scar", "scar tissue"]).classes == ("Nevus", "nevus", "scar", "scar tissue")
+    assert capsys.readouterr().err == (
+        "Note: here: the labels 'Nevus' and 'nevus' count as 2 classes; if they are one, write them alike\n"
+    )
+    built(classes=["Nevus", "nevus"], label=["Nevus", "nevus", "nevus", None])
+    assert capsys.readouterr().err == ""
+
+
+def test_many_or_graded_classes_are_classes():
+    ids = list(map(str, range(100)))
+    assert len(built(sample_id=ids, label=[str(n % 50) for n in range(100)]).classes) == 50
+    assert len(built(sample_id=ids, label=[str(n % 7 / 2) for n in range(100)]).classes) == 7
+    assert len(built(sample_id=ids[:40], label=ids[:40]).classes) == 40, "too few to say"
 
 
 def test_fingerprint_follows_all_that_a_result_hangs_on():

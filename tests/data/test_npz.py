@@ -29,6 +29,15 @@ def test_ids_labels_splits_and_pixels(tmp_path, compressed):
         assert (manifest.source.read(row) == whole[row]).all()
 
 
+def test_readers_in_the_index(tmp_path):
+    lines = "".join(f"{split},{row},x,{'y' if row else 'x'},x\n" for split, n in SIZES.items() for row in range(n))
+    (tmp_path / "i.csv").write_text(f"split,row,r1,r2,r3\n{lines}")
+    options = {"index": str(tmp_path / "i.csv"), "columns": {"label": ["r1", "r2"]}}
+    manifest = load(tmp_path, IMAGES | LABELS, **options)
+    assert manifest.codes().tolist() == [0, -1, -1, -1, -1, 0, -1, 0, -1, -1]
+    assert manifest.votes["r2"].tolist()[:2] == ["x", "y"]
+
+
 def test_labels_may_be_absent_flat_or_negative(tmp_path):
     assert load(tmp_path, IMAGES).classes == ()
     flat = {name: values[:, 0].astype(np.int64) for name, values in LABELS.items()}

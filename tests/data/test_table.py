@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -78,7 +79,9 @@ def test_windows_paths_are_understood(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\n0.png,x\n0.png,y\n", "'0.png' occurs 2 times"),
+        ("path,label\n0.png,x\n0.png,y\n", r"path '0.png' occurs 2 times \(lines 2 and 3\).*a column for each reader"),
+        ("path,sample_id\n0.png,a\n1.png,b\n./0.png,c\n", r"path '0.png' occurs 2 times \(lines 2 and 4\)"),
+        ("path,sample_id\n0.png,a\n1.png,a\n", "sample_id 'a' occurs 2 times"),
         ("path,label\n0.png,x\n,y\n", "line 3 has an empty path"),
         ("path,label\nq.png,x\nr.png,y\n", "none of its files exists, e.g. .*q.png; .*data.root"),
         ("path,label\n", "holds no scans"),
@@ -91,9 +94,91 @@ def test_wrong_tables_are_refused(tmp_path, text, message):
         load(written(tmp_path, text))
 
 
-def test_another_encoding_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"save it as CSV in UTF-8"):
-        load(written(tmp_path, "path,label\n0.png,böse\n", encoding="latin-1"))
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_another_encoding_is_named(tmp_path, encoding):
+    with pytest.raises(UserError, match=r"not in UTF-8.*save it as CSV in UTF-8 \(Excel: \"CSV UTF-8\"\) or as .xlsx"):
+        load(written(tmp_path, "path,label\n0.png,böse\n", encoding=encoding))
+
+
+def test_what_excel_calls_unicode_text_is_read(tmp_path):
+    assert load(written(tmp_path, "path\tlabel\n0.png\tböse\n1.png\tgut\n", encoding="utf-16")).classes == (
+        "böse",
+        "gut",
+    )
+
+
+def test_a_line_that_names_the_separator_for_excel_is_none_of_the_table(tmp_path):
+    assert load(written(tmp_path, "sep=;\npath;label\n0.png;a,b\n1.png;c,d\n")).classes == ("a,b", "c,d")
+
+
+def test_separators_in_quoted_names_do_not_count(tmp_path):
+    path = written(tmp_path, '"path";"grade, first, second"\n0.png;x\n1.png;y\n')
+    assert load(path, columns={"label": "grade, first, second"}).classes == ("x", "y")
+
+
+def test_lines_with_more_cells_than_the_first_do_not_shift_the_columns(tmp_path):
+    with pytest.raises(UserError, match="Expected 2 fields in line 2, saw 3.*as many cells in each line"):
+        load(written(tmp_path, "path,label\n0.png,x,\n1.png,y,\n"))
+
+
+def test_columns_of_one_name_are_told_apart(tmp_path):
+    path = written(tmp_path, "path,label,note,label,note,\n0.png,x,,z,,\n1.png,y,,z,,\n")
+    with pytest.raises(UserError, match=r"has 2 columns 'label'; .*data.columns.label='label \(column 2\)'"):
+        load(path)
+    assert load(path, columns={"label": "label (column 4)"}).classes == ("z",)
+
+
+def test_a_workbook_is_a_table_like_others(tmp_path):
+    pytest.importorskip("openpyxl")
+    written(tmp_path, "")
+    table = pd.DataFrame({"path": ["0.png", "1.png"], "label": [1, 2], "patient_id": ["007", None]})
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"a": ["read me"]}).to_excel(book, sheet_name="Legend", index=False)
+        table.to_excel(book, sheet_name="Scans (2)", index=False)
+    manifest = load(tmp_path / "t.xlsx", sheet="Scans (2)")
+    assert manifest.classes == ("1", "2")
+    assert manifest.table["patient_id"].iloc[0] == "007"
+    with pytest.raises(UserError, match="no column 'path'; its columns are a;"):
+        load(tmp_path / "t.xlsx")
+
+
+READERS = "path,r1,r2,r3,patient_id\n0.png,x,x,y,p\n1.png,y,y,,q\n2.png,x,y,,r\n3.png,,,,s\n"
+
+
+def test_the_label_of_several_readers_is_their_consensus(tmp_path, capsys):
+    path = written(tmp_path, READERS)
+    manifest = load(path, columns={"label": ["r1", "r2", "r3"]})
+    assert manifest.codes().tolist() == [0, 1, -1, -1]
+    assert manifest.classes == ("x", "y")
+    assert list(manifest.votes) == ["r1", "r2", "r3"]
+    assert manifest.votes["r3"].fillna("").tolist() == ["y", "", "", ""]
+    one = load(path, columns={"label": "r1"})
+    assert one.votes is None
+    assert capsys.readouterr().err == ""
+    load(path, columns={"label": "r1"}, consensus="dawid_skene")
+    assert "Note: data.consensus changes nothing" in capsys.readouterr().err
+
+
+def test_readers_may_write_codes_where_classes_are_named(tmp_path):
+    path = written(tmp_path, "path,r1,r2\n0.png,0,nevus\n1.png,1,scar\n2.png,-1,scar\n")
+    manifest = load(path, columns={"label": ["r1", "r2"]}, classes=["nevus", "scar"])
+    assert manifest.votes["r1"].fillna("").tolist() == ["nevus", "scar", ""]
+    assert manifest.codes().tolist() == [0, 1, 1]
+    with pytest.raises(UserError, match="label 'skar' is not one of data.classes"):
+        text = path.read_text().replace("0,nevus", "0,skar")
+        load(written(tmp_path, text), columns={"label": ["r1", "r2"]}, classes=["nevus", "scar"])
+
+
+def test_a_named_column_that_is_empty_is_refused(tmp_path):
+    path = written(tmp_path, "path,label,dx\n0.png,,\n1.png,,\n")
+    assert load(path).classes == ()
+    with pytest.raises(UserError, match="scans.csv: the column 'dx' is empty"):
+        load(path, columns={"label": "dx"})
+
+
+def test_only_the_label_may_be_several_columns(tmp_path):
+    with pytest.raises(UserError, match=r"data.columns.split=\[a,b\] names several columns; only label may be several"):
+        load(written(tmp_path, "path,a,b\n0.png,,\n"), columns={"split": ["a", "b"]})
 
 
 def test_any_folder_name_works(tmp_path):
@@ -108,3 +193,12 @@ def test_words_for_a_missing_label_are_no_classes_unless_named(tmp_path, capsys)
     assert "'NA' in label counts as missing (found 2x)" in capsys.readouterr().err
     assert load(file, classes=["NA", "sick", "none"]).codes().tolist() == [0, 1, 2, 0]
     assert capsys.readouterr().err == ""
+
+
+def test_the_scans_of_a_file_share_its_votes(tmp_path):
+    path = written(tmp_path, "path,r1,r2\n0.png,x,x\npages.tif,y,y\n")
+    pages = [Image.fromarray(np.full((8, 8), page, np.uint8)) for page in (10, 20)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    manifest = load(path, columns={"label": ["r1", "r2"]})
+    assert len(manifest) > 2
+    assert manifest.votes["r2"].tolist() == manifest.table["label"].tolist() == ["x"] + ["y"] * (len(manifest) - 1)

@@ -9,6 +9,7 @@ import pytest
 
 from ssl_robust.report import render
 from ssl_robust.run import Run, UserError, write_json
+from ssl_robust.settings import defaults
 
 EVIL = '"><script>alert(1)</script>'
 
@@ -120,7 +121,47 @@ def make_probe(path, *, baselines=True, low=0.01):
     return path
 
 
+def make_check(path, *, pictures=True, shortcuts=True):
+    config = {"seed": 0, **defaults("", "check")}
+    with Run(path, stage="check", config=config, overwrite=path.exists()):
+        pass
+    scan = {"sample_id": EVIL, "label": EVIL, "split": "train", "thumbnail": 0}
+    group = {
+        "similarity": 0.97,
+        "identical": False,
+        "differ": ["labels"],
+        "n": 2,
+        "scans": [scan, {**scan, "label": None}],
+    }
+    shortcut = {"name": "margins", "estimate": 0.7, "low": 0.6, "high": 0.8, "chance": 0.5}
+    splits = {"train": 7, "val": 1, "test": 2}
+    write_json(
+        path / "check.json",
+        {
+            "n": 10, "n_findings": {"problem": 1, "look": 0, "fine": 1}, "image_size": 64, "seconds": 1.5,
+            "findings": [{"severity": "problem", "about": "duplicates", "text": EVIL, "scans": [EVIL] * 20},
+                         {"severity": "fine", "about": "values", "text": EVIL, "scans": []}],
+            "counts": {"classes": [{"name": EVIL, "n": 9, "n_patients": 3, "splits": splits}], "n_unlabelled": 1,
+                       "splits": splits, "patients": {"n": 3, "n_unknown": 0, "n_in_several": 0,
+                                                      "scans_each": {"median": 3.0, "maximum": 4}}},
+            "files": {"sizes": [{"height": 64, "width": 48, "n": 10}], "n_sizes": 3, "bytes": None,
+                      "texts": {"format": [{"value": EVIL, "n": 10}]}},
+            "values": {"type": "uint8", "largest": 255, "used_bits": 8, "blank": 1, "saturated": 0, "framed": 0,
+                       "black": 0.1, "white": 0.0},
+            "duplicates": {"n": 3, "n_scans": 7, "n_copies": 1, "labels": 1, "splits": 0, "patients": 0},
+            "shortcuts": [shortcut] if shortcuts else [],
+            "unreadable": [{"sample_id": EVIL, "reason": EVIL}],
+            "shown": {"has_thumbnails": pictures, "blank": [scan] if pictures else [],
+                      "duplicates": [group] if pictures else []},
+        },
+    )  # fmt: skip
+    if pictures:
+        np.savez(path / "thumbnails.npz", images=np.zeros((1, 32, 32, 3), np.uint8))
+    return path
+
+
 MAKERS = {
+    "check": make_check,
     "probe": make_probe,
     "audit": make_audit,
     "pretrain": make_pretrain,
@@ -241,6 +282,20 @@ def test_the_probe_page_of_ready_vectors_and_of_one_patient(tmp_path):
     text = render(make_probe(tmp_path / "p", low=None)).read_text(encoding="utf-8")
     assert "no interval" in text
     assert "nan" not in text
+
+
+def test_the_check_page_tells_the_worst_first_and_shows_it(tmp_path):
+    text = re.sub(r"\s+", " ", render(make_check(tmp_path / "c")).read_text(encoding="utf-8"))
+    assert "<h1>10 scans: 1 problem, 0 things to look at</h1>" in text
+    assert text.index('class="problem"') < text.index('class="fine"')
+    assert "The first 1 of 3" in text
+    assert "different labels" in text
+    assert "no label" in text
+    assert "and 2 other sizes" in text
+    assert text.count('class="plot"') == 1
+    text = render(make_check(tmp_path / "c", pictures=False, shortcuts=False)).read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "<svg" not in text
 
 
 def test_clean_labels_show_nothing_of_noise(tmp_path):

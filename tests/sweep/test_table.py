@@ -22,6 +22,7 @@ def test_headlines_are_the_last_numbers_that_there_are(tmp_path):
         ("finetune", "metrics.json", {"best": {"balanced_accuracy": 0.9}, "last": {"balanced_accuracy": 0.8}},
          {"best_balanced_accuracy": 0.9, "last_balanced_accuracy": 0.8}),
         ("audit", "audit.json", {"n_flagged": 3, "truth": None}, {"n_flagged": 3}),
+        ("check", "check.json", {"n_findings": {"problem": 2, "look": 0}}, {"n_problems": 2, "n_to_look_at": 0}),
         ("audit", "audit.json", {"n_flagged": 3, "truth": {"average_precision": {"estimate": 0.4}}},
          {"n_flagged": 3, "average_precision": 0.4}),
         ("embed", "run.json", {"n_scans": 7}, {"n_scans": 7}),

@@ -108,7 +108,7 @@ def test_the_encoder_that_ships_is_called_by_its_name(scans, tmp_path, monkeypat
 
 
 def test_a_histogram_of_known_pixels():
-    from ssl_robust.transfer.baselines import histogram
+    from ssl_robust.data.histogram import histogram
 
     pixels = np.zeros((3, 2, 2, 3), np.uint8)
     pixels[1, 0, 0] = (255, 4, 128)

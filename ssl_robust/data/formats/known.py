@@ -26,7 +26,7 @@ def kind_of(path: Path) -> str | None:
     if name.endswith(_VOLUMES):
         return "nifti"
     nameless = not suffix or suffix[1:].isdigit()  # `IM000001`, `1.2.840.113619.2`
-    return "dicom" if nameless and path.name != "DICOMDIR" and _begins_as_dicom(path) else None
+    return "dicom" if nameless and path.name.upper() != "DICOMDIR" and _begins_as_dicom(path) else None
 
 
 def format_of(path: Path) -> Format:

@@ -20,7 +20,9 @@ def windowed(values: np.ndarray, low: float, high: float) -> np.ndarray:
     Returns:
         uint16 of the same shape.
     """
-    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(_TOP / (high - low))
+    wide = values.astype(np.result_type(values.dtype, np.float32))  # 32 bits and more lose steps in a float32
+    with np.errstate(over="ignore", invalid="ignore"):  # a window narrower than floats can tell
+        scaled = (wide.clip(low, high) - wide.dtype.type(low)) * wide.dtype.type(_TOP / (high - low))
     return np.rint(np.nan_to_num(scaled, nan=0.0)).clip(0, _TOP).astype(np.uint16)
 
 
@@ -53,4 +55,4 @@ def limits(
     low, high = np.percentile(finite, rules.percentiles)
     if low == high:
         low, high = float(finite.min()), float(finite.max())
-    return (float(low), float(high)) if low < high else (float(low), float(low) + 1.0)
+    return (float(low), float(high)) if low < high else (float(low), float(low) + max(1.0, abs(float(low)) * 1e-6))

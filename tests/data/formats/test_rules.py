@@ -42,7 +42,16 @@ def test_impossible_rules_are_refused(changes, sentence):
 
 def test_a_window_cuts_off_what_lies_beyond_and_takes_no_nan_for_white():
     values = np.array([-2000.0, -1350.0, -600.0, 150.0, 9999.0, np.nan])
-    assert windowed(values, -1350.0, 150.0).tolist() == [0, 0, 32767, 65535, 65535, 0]
+    assert windowed(values, -1350.0, 150.0).tolist() == [0, 0, 32768, 65535, 65535, 0]
+
+
+def test_no_step_is_lost_among_large_numbers_and_none_is_invented_by_overflow():
+    ramp = np.arange(4096)
+    for values in (ramp + 2**30, (ramp + 2**30).astype(np.uint32), ramp + 1e9, ramp.astype(np.float32) - 2048):
+        assert len(np.unique(windowed(values, float(values[0]), float(values[-1])))) == 4096
+    extremes = np.array([-np.inf, -3e38, 0.0, 3e38, np.inf], np.float32)
+    assert windowed(extremes, -1.0, 1.0).tolist() == [0, 0, 32768, 65535, 65535]
+    assert windowed(extremes, 0.0, 1e-38).tolist() == [0, 0, 0, 65535, 65535]
 
 
 def test_who_decides_the_limits():
@@ -55,5 +64,7 @@ def test_who_decides_the_limits():
     assert limits(values, Rules(window=(1.0, 2.0)), told=told, full=full) == (1.0, 2.0)
     assert limits(values, Rules(), told=None, full=None) == (5.0, 995.0)
     assert limits(np.full(9, 7.0), Rules(), told=None, full=None) == (7.0, 8.0)
+    low, high = limits(np.full(9, 1e20), Rules(), told=None, full=None)
+    assert windowed(np.array([low, high]), low, high).tolist() == [0, 65535]
     with pytest.raises(ValueError, match="no finite value"):
         limits(np.array([np.nan]), Rules(), told=None, full=None)

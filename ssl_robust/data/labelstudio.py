@@ -1,0 +1,154 @@
+"""Tasks with choices, as Label Studio exports and imports them as JSON -> manifest."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pandas as pd
+
+from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json
+from ssl_robust.data.manifest import Manifest, build_manifest
+from ssl_robust.data.sources import FileSource
+from ssl_robust.files import UserError, existing
+
+_FORMAT = "Label Studio's JSON"
+_CARRIED = ("sample_id", "path", "patient_id", "split", "true_label")
+_SHOWN = 8  # annotators that a note names
+
+
+class Answer(NamedTuple):
+    """What one annotator chose.
+
+    Attributes:
+        annotator: the user's number, "" where it is not told.
+        choice: the class.
+        is_truth: whether it is marked as the ground truth.
+    """
+
+    annotator: str
+    choice: str
+    is_truth: bool
+
+
+def read_labelstudio(
+    *,
+    path: str,
+    root: str | None,
+    annotator: str | int | None,
+    classes: Sequence[str] | None,
+    columns: Mapping[str, str | None],
+    fractions: Mapping[str, float],
+    split_seed: int,
+) -> Manifest:
+    """Tasks -> manifest (https://labelstud.io/guide/task_format); ids are `data.sample_id`, else the relative path.
+
+    The label is what most annotators chose, none where they are equally divided or all skipped it; what is marked as
+    ground truth is the `true_label`, and the label where nobody else answered. Predictions are no labels.
+
+    Args:
+        path: the exported file (format JSON, not JSON-MIN).
+        root: folder of the images; None: the file's own.
+        annotator: number of the annotator whose answers alone count; None: all.
+        classes: names in the order of the codes; None: the choices that occur.
+        columns: how the tasks' data name the columns; `path` is `image` where it is null, `label` names the control
+            (`from_name`) where there are several.
+        fractions: shares of `val` and `test` where no split is given.
+        split_seed: seed of those splits.
+
+    Raises:
+        UserError: not of this format, an image on a server or outside of the folder, several choices at once, or no
+            answer of the annotator.
+    """
+    file = existing(path, "data.path")
+    tasks = read_foreign_json(file, list, _FORMAT)
+    if not all(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks):
+        raise UserError(f"{file} holds tasks without data; export it as JSON (not JSON-MIN)")
+    base = file.parent if root is None else existing(root, "data.root", folder=True)
+    named = {**columns, "path": columns.get("path") or "image", "label": None}
+    found: dict[str, Any] = dict(columns_of([task["data"] for task in tasks], named, _CARRIED, where=file.name))
+    places = [_place(url, file.name) for url in found.pop("path")]
+    files, names = files_below(base, places, file.name)
+    answers = [list(_answers(task, columns.get("label"), file.name)) for task in tasks]
+    if annotator is not None:
+        answers = _of_one(answers, str(annotator), file.name)
+    _say_differing(answers, file.name)
+    truth = pd.Series([next((each.choice for each in some if each.is_truth), None) for some in answers], dtype="string")
+    found["true_label"] = truth.fillna(found["true_label"]) if "true_label" in found else truth
+    ids, defaults = found.get("sample_id"), pd.Series(names, dtype="string")
+    table = {**found, "path": names, "sample_id": defaults if ids is None else ids.fillna(defaults),
+             "label": [_majority(some) for some in answers]}  # fmt: skip
+    return build_manifest(table, FileSource(files, names), classes=classes, fractions=fractions, split_seed=split_seed,
+                          where=file.name)  # fmt: skip
+
+
+def _place(url: Any, where: str) -> str:
+    """The path that a task's address names: of local files, of uploads, or a plain path."""
+    if pd.isna(url):
+        raise UserError(f"{where}: a task names no image; name the field of its data with data.columns.path=…")
+    parts = urlsplit(url)
+    if parts.path.endswith("/data/local-files/") and (query := parse_qs(parts.query).get("d")):
+        return query[0]
+    if "/data/upload/" in parts.path:
+        return unquote(parts.path.partition("/data/")[2])
+    if parts.scheme and len(parts.scheme) > 1:  # a single letter is a drive of Windows
+        raise UserError(f"{where}: the image {url} lies on a server; expected local files, fetch them and name the "
+                        "folder with data.root=…")  # fmt: skip
+    return url
+
+
+def _answers(task: Mapping[str, Any], control: str | None, where: str) -> Iterator[Answer]:
+    """The last answer of each annotator to a task; skipped ones are none."""
+    last: dict[tuple[str, bool], Answer] = {}
+    for number, each in enumerate(task.get("annotations") or []):
+        try:
+            results = [part for part in each.get("result") or [] if part.get("type") == "choices"]
+            names = sorted({str(part.get("from_name")) for part in results})
+            chosen = [part["value"]["choices"] for part in results if control in (None, part.get("from_name"))]
+        except (AttributeError, KeyError, TypeError):
+            raise UserError(f"{where}: an annotation does not fit {_FORMAT}; export it again") from None
+        if control is None and len(names) > 1:
+            raise UserError(f"{where}: there are choices of {' and '.join(names)}; take one with data.columns.label=…")
+        if any(len(choices) > 1 for choices in chosen):
+            raise UserError(f"{where}: {', '.join(map(str, chosen[0]))} are several choices at once; expected one")
+        who, is_truth = _annotator(each), bool(each.get("ground_truth"))
+        if chosen and chosen[0] and not each.get("was_cancelled"):
+            last[who or f"#{number}", is_truth] = Answer(who, str(chosen[0][0]), is_truth)
+    yield from last.values()
+
+
+def _annotator(annotation: Mapping[str, Any]) -> str:
+    """The user's number; names and addresses of people are not read."""
+    who = annotation.get("completed_by")
+    who = who.get("id") if isinstance(who, dict) else who
+    return "" if who is None else str(who)
+
+
+def _of_one(answers: Sequence[Sequence[Answer]], annotator: str, where: str) -> list[list[Answer]]:
+    known = sorted({each.annotator for some in answers for each in some if each.annotator})
+    if annotator not in known:
+        raise UserError(f"data.annotator={annotator} has answered nothing in {where}; choose one of "
+                        f"{', '.join(known) or 'none, as no annotator is named there'}")  # fmt: skip
+    return [[each for each in some if each.annotator == annotator] for some in answers]
+
+
+def _majority(answers: Sequence[Answer]) -> str | None:
+    votes = [each.choice for each in answers if not each.is_truth] or [each.choice for each in answers]
+    (first, most), *others = Counter(votes).most_common(2) or [(None, 0)]
+    return None if others and others[0][1] == most else first
+
+
+def _say_differing(answers: Sequence[Sequence[Answer]], where: str) -> None:
+    people = sorted({each.annotator for some in answers for each in some if each.annotator})
+    differing = sum(len({each.choice for each in some if not each.is_truth}) > 1 for some in answers)
+    ties = sum(bool(some) and _majority(some) is None for some in answers)
+    if differing:
+        shown = ", ".join(people[:_SHOWN]) + (", …" if len(people) > _SHOWN else "")
+        print(
+            f"Note: {where}: the annotators differ on {differing} of {len(answers)} scans; what most of them chose is "
+            f"the label, and {ties} ties count as unlabelled (data.annotator= takes one of {shown or 'them'})",
+            file=sys.stderr,
+        )

@@ -1,0 +1,151 @@
+"""`ssl-robust convert`: a data set in the format of another tool, with ids that come back as they were.
+
+It writes a folder that may be handed on, so that no run.json with the paths of this machine lies in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ssl_robust.data.columns import read_table
+from ssl_robust.data.found import say_found
+from ssl_robust.data.manifest import Manifest, load_manifest
+from ssl_robust.exchange.table import FROM_AUDIT
+from ssl_robust.run import UserError, read_run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_MARK = ".ssl-robust-converted"  # what may be replaced; other tools do not see it
+
+
+def convert(config: DictConfig) -> Path:
+    """Write the scans and labels of `data` as the tool of `to` reads them.
+
+    Args:
+        config: composed from `configs/convert.yaml`.
+
+    Returns:
+        The folder that was written.
+
+    Raises:
+        UserError: the folder is taken, an option does not fit, or the data cannot be read.
+    """
+    from omegaconf import OmegaConf
+
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    out = _free_place(settings)
+    audit = None if settings["audit"] is None else read_audit(settings["audit"])
+    manifest = load_manifest(settings["data"])
+    say_found(manifest, "scans")
+    if audit is not None:
+        manifest = with_audit(manifest, audit)
+    options = dict(settings["to"])
+    module, _, name = str(options.pop("_target_")).rpartition(".")
+    if not module.startswith("ssl_robust.exchange."):
+        raise UserError(f"to._target_={module}.{name} is not a writer of ssl_robust; choose one with to=<name>")
+    write = getattr(importlib.import_module(module), name)
+    if "max_unreadable" in inspect.signature(write).parameters:
+        options["max_unreadable"] = float(settings["data"]["max_unreadable"])
+    try:
+        with _replacing_folder(out) as folder:
+            hint = write(manifest, folder, place=out, **options)
+            (folder / _MARK).write_text(json.dumps({"n_scans": len(manifest)}), encoding="utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"a name cannot be written as UTF-8 ({error.object!r}); rename it") from None
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror or error}); choose another out=") from None
+    hidden = settings["data"]["ids"] == "hashed" or (settings["data"]["ids"] == "auto" and manifest.personal)
+    if manifest.has_patients and not hidden:
+        print("Note: patients and file names go along as they are; data.ids=hashed hides them", file=sys.stderr)
+    print(f"Import: {hint}", flush=True)
+    return out
+
+
+def read_audit(run: str | Path) -> pd.DataFrame:
+    """What an audit says: `suggested_label`, `score` and `rank` by sample_id.
+
+    Args:
+        run: directory of the audit.
+
+    Raises:
+        UserError: no finished audit is there.
+    """
+    place = Path(run).expanduser()
+    read_run(place, stage="audit")
+    if not (place / "audit.csv").is_file():
+        raise UserError(f"audit={run} is unfinished; continue it with the same command and resume=true")
+    table = pd.DataFrame(read_table(place / "audit.csv").set_index("sample_id")[list(FROM_AUDIT)])
+    return table.astype({"score": "Float64", "rank": "Float64"}).astype({"rank": "Int64"})
+
+
+def with_audit(manifest: Manifest, audit: pd.DataFrame) -> Manifest:
+    """The manifest with the columns of an audit, missing where it says nothing.
+
+    Args:
+        manifest: the scans that were audited.
+        audit: of `read_audit`.
+
+    Raises:
+        UserError: the audit is of other scans.
+    """
+    ids = manifest.table["sample_id"]
+    if not set(ids) & set(audit.index):
+        raise UserError(
+            f"audit= is of other scans (e.g. {audit.index[0]!r} where these data have {ids.iloc[0]!r}); give the data "
+            "that it was made with"
+        )
+    joined = audit.reindex(ids).reset_index(drop=True)
+    return replace(manifest, table=pd.concat([manifest.table, joined], axis=1))
+
+
+def _free_place(settings: dict[str, Any]) -> Path:
+    """Where the folder goes: nothing is there, or a conversion that may be replaced."""
+    if settings["resume"]:
+        raise UserError("a conversion is written at once, there is nothing to resume; take resume= away")
+    out = Path(settings["out"]).expanduser()
+    if out.exists() and not out.is_dir():
+        raise UserError(f"out={out} is a file; give a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return out
+    if not (out / _MARK).is_file():
+        raise UserError(f"out={out} holds other files and no conversion; give an empty or new folder")
+    if not settings["overwrite"]:
+        raise UserError(
+            f"out={out} holds a conversion already; choose another out=, or add overwrite=true to replace it"
+        )
+    for option in ("path", "root", "index"):
+        given = settings["data"].get(option)
+        if given and Path(given).expanduser().resolve().is_relative_to(out.resolve()):
+            raise UserError(f"out={out} would replace data.{option}={given}, which is read; choose another out=")
+    return out
+
+
+@contextlib.contextmanager
+def _replacing_folder(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that takes its place once it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+    new, old = out.with_name(f".{out.name}.{mark}"), out.with_name(f".{out.name}.{mark}.old")
+    new.mkdir()
+    try:
+        yield new
+        if out.exists():
+            out.rename(old)
+        new.rename(out)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
