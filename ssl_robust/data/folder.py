@@ -54,7 +54,7 @@ def read_folder(
     scans = held([root / name for name in names], names, rules)
     names = [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) if classed else () for name in names], path)
-    if classes is None and _are_patients(labels, scans.patients):
+    if classes is None and scans.personal and _are_patients(labels, scans.groups):
         print(
             f"Note: each folder of data.path={path} holds one patient, so that folders count as patients and not as "
             "classes; name them with data.classes=[…] if they are classes",

@@ -98,7 +98,7 @@ def test_other_names_of_fields_and_controls(tmp_path):
         ([task("s3://bucket/a.png")], "lies on a server"),
         ([task("/data/local-files/?d=../a.png")], "leads out of the data's folder"),
         ([task("/data/local-files/?d=%2e%2e/a.png")], "leads out of the data's folder"),
-        ([task(None)], "a task names no image"),
+        ([task(None)], "the column 'image' is empty"),
         ([task("a.png", {"result": ["x"]})], "an annotation does not fit"),
         ([task("a.png", annotation("x")), task("a.png")], "'a.png' occurs 2 times"),
     ],

@@ -92,7 +92,7 @@ def test_a_random_encoder_follows_from_the_seed_and_the_training_scans(configure
 
 def test_another_way_of_resizing_is_said(configure, checkpoint, capsys):
     open_encoder_and_scans(configure(f"checkpoint={checkpoint}", "data.resize=squash"))
-    assert "data.resize=pad matches it" in capsys.readouterr().err
+    assert "data.resize=auto takes what it learned from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_no_step_is_lost_among_large_numbers_and_none_is_invented_by_overflow():
         assert len(np.unique(windowed(values, float(values[0]), float(values[-1])))) == 4096
     extremes = np.array([-np.inf, -3e38, 0.0, 3e38, np.inf], np.float32)
     assert windowed(extremes, -1.0, 1.0).tolist() == [0, 0, 32768, 65535, 65535]
-    assert windowed(extremes, 0.0, 1e-38).tolist() == [0, 0, 0, 65535, 65535]
+    assert windowed(extremes, 0.0, 1e-37).tolist() == [0, 0, 0, 65535, 65535]
 
 
 def test_who_decides_the_limits():
