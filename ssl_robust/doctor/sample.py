@@ -95,7 +95,7 @@ def _of_cache(found: FoundScans) -> Sample:
 
 def _decoded(found: FoundScans, part: np.ndarray, side: int) -> dict[int, np.ndarray]:
     """Row -> square of those that can be read."""
-    results = squares(Subset(found.manifest.source, part), range(len(part)), side, found.geometry, Pace())
+    results = squares(Subset(found.manifest.source, part), range(len(part)), side, found.geometry, Pace(), set())
     made = zip(part.tolist(), results, strict=True)
     return {row: result for row, result in made if isinstance(result, np.ndarray)}
 
