@@ -131,7 +131,7 @@ class Run:
                 "config": self._config,
                 "wall_seconds": round(earlier + time.monotonic() - self._started, 2),
                 "wall_seconds_before": earlier,
-                "peak_memory_mib": _peak_memory_mib(),
+                "peak_memory_mib": peak_memory_mib(),
                 "packages": _package_versions(),
                 "git_revision": _git_revision(),
                 "machine": {
@@ -144,7 +144,8 @@ class Run:
         )
 
 
-def _peak_memory_mib() -> float | None:
+def peak_memory_mib() -> float | None:
+    """Most memory that this process has held; None on Windows, which has no such count."""
     if sys.platform == "win32":
         return None
     import resource

@@ -75,6 +75,7 @@ STAGES = {
 }
 # What is no stage: it writes no run and takes words rather than overrides.
 COMMANDS = {
-    "checkpoints": Command("ssl_robust.exports.command:checkpoints", "encoders: list, show, export to other libraries")
+    "checkpoints": Command("ssl_robust.exports.command:checkpoints", "encoders: list, show, export to other libraries"),
+    "doctor": Command("ssl_robust.doctor.command:doctor", "what this machine has, and what a planned run will cost"),
 }
 SHARED = ("pretrain", "embed")  # stages that several processes can do together

@@ -82,6 +82,7 @@ def test_each_pipeline_script_is_its_stage(script):
 
 NOWHERE = ["audit", "data=npz", "data.path=nowhere.npz", "out=run"]
 QUICK = [["--help"], ["pretrain", "data=npz", "data.pth=x"], ["checkpoints", "list"], NOWHERE,
+         ["doctor", "--help"], ["doctor", "pretain"], ["doctor", "pretrain", "data=npz", "data.pth=x"],
          ["audit", "data=dermnet", "data.path=nowhere", "out=run"],
          ["embed", "data=folder", "data.path=.", "checkpoint=nowhere", "out=run"],
          ["audit", "data=folder", "data.path=.", "out=."]]  # fmt: skip

@@ -70,15 +70,14 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
     Raises:
         UserError: no scan can be read, or the folder cannot be written.
     """
-    shape = digest(_VERSION, repr(geometry))[:8]  # caches of one shape can take over each other's squares
-    place = _Place(directory, f"{shape}-{digest(source.state, str(n))}")
+    place = _place(source, n, geometry, directory)
     found = _opened(place)
     if found is not None and not any(each["retry"] and readable(source, each["row"]) for each in found.unreadable):
         return found
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(directory)
-        _build(source, n, geometry, place, _relatives(directory, shape) if source.states is not None else [])
+        _build(source, n, geometry, place, _relatives(place) if source.states is not None else [])
     except OSError as error:
         # Windows replaces no array that another process, which was faster, has open already.
         if (found := _opened(place)) is not None:
@@ -91,6 +90,22 @@ def decoded(source: Source, n: int, geometry: Geometry, directory: Path) -> Deco
     if found is None:
         raise UserError(f"{place.array} was changed by another process; run the same command again")
     return found
+
+
+def undecoded(source: Source, n: int, geometry: Geometry, directory: Path) -> np.ndarray:
+    """Rows that `decoded` would decode now, in ascending order; none where it would only open a cache.
+
+    Args:
+        source: as there.
+        n: as there.
+        geometry: as there.
+        directory: as there.
+    """
+    place = _place(source, n, geometry, directory)
+    if _opened(place) is not None:
+        return np.arange(0)
+    before, at = _most_of(source.states, side_of(source, n, geometry), _relatives(place))
+    return np.flatnonzero(at < 0) if before else np.arange(n)
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,11 @@ class _Place:
         return self.directory / f"{self.key}.json"
 
 
+def _place(source: Source, n: int, geometry: Geometry, directory: Path) -> _Place:
+    shape = digest(_VERSION, repr(geometry))[:8]  # caches of one shape can take over each other's squares
+    return _Place(directory, f"{shape}-{digest(source.state, str(n))}")
+
+
 def _opened(place: _Place) -> Decoded | None:
     try:
         notes = read_json(place.description)
@@ -123,10 +143,10 @@ def _opened(place: _Place) -> Decoded | None:
         return None
 
 
-def _relatives(directory: Path, shape: str) -> list[_Place]:
+def _relatives(place: _Place) -> list[_Place]:
     """Caches of the same shape, the newest first."""
-    found = []
-    for description in directory.glob(f"{shape}-*.json"):
+    found, directory = [], place.directory
+    for description in directory.glob(f"{place.key.partition('-')[0]}-*.json"):
         with contextlib.suppress(OSError):  # another process may clear the folder
             found.append((description.stat().st_mtime, description.stem))
     return [_Place(directory, key) for _, key in sorted(found, reverse=True)[:_RELATIVES]]

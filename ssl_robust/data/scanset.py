@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,23 @@ class ScanSet:
         return mean.tolist(), np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1)).tolist()
 
 
+@dataclass(frozen=True)
+class FoundScans:
+    """Scans that are known, but not decoded yet.
+
+    Attributes:
+        manifest: all of them, those that cannot be read as well.
+        geometry: the shape asked for.
+        cache: folder of decoded scans.
+        max_unreadable: the share of them that may be left out.
+    """
+
+    manifest: Manifest
+    geometry: Geometry
+    cache: Path
+    max_unreadable: float
+
+
 def open_scans(
     data: Mapping[str, Any],
     *,
@@ -125,6 +143,38 @@ def open_scans(
     Raises:
         UserError: an option has a wrong value, or more than `data.max_unreadable` of the scans cannot be read.
     """
+    known = find_scans(data, image_size=image_size, channels=channels, resize=resize, window=window)
+    manifest = known.manifest
+    found = decoded(manifest.source, len(manifest), known.geometry, known.cache)
+    ids = manifest.table["sample_id"]
+    unreadable = [{"sample_id": str(ids[each["row"]]), "reason": str(each["reason"])} for each in found.unreadable]
+    if unreadable:
+        _report(unreadable, len(manifest), known.max_unreadable)
+        lost = [each["row"] for each in found.unreadable]
+        manifest = manifest.take(np.delete(np.arange(len(manifest)), lost))
+    return ScanSet(manifest, found.pixels, known.geometry.resize, unreadable)
+
+
+def find_scans(
+    data: Mapping[str, Any],
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    resize: str | None = None,
+    window: Any = None,
+) -> FoundScans:
+    """What `open_scans` does before it decodes: options are checked and the manifest is read.
+
+    Args:
+        data: as there, like the others.
+        image_size: as there.
+        channels: as there.
+        resize: as there.
+        window: as there.
+
+    Raises:
+        UserError: an option has a wrong value.
+    """
     settings = complete(data)
     geometry = Geometry(
         _number(settings["image_size"], "image_size", "auto or a number of pixels, 8 to 4096", range(8, 4097))
@@ -136,15 +186,8 @@ def open_scans(
         raise UserError(f"data.split={settings['split']} does not exist; expected {', '.join(SPLITS)} or all")
     if settings.get("window") == "auto" and window is not None:
         settings["window"] = window
-    manifest = load_manifest(settings)
-    found = decoded(manifest.source, len(manifest), geometry, cache_directory(settings["cache_dir"]))
-    ids = manifest.table["sample_id"]
-    unreadable = [{"sample_id": str(ids[each["row"]]), "reason": str(each["reason"])} for each in found.unreadable]
-    if unreadable:
-        _report(unreadable, len(manifest), float(settings["max_unreadable"]))
-        lost = [each["row"] for each in found.unreadable]
-        manifest = manifest.take(np.delete(np.arange(len(manifest)), lost))
-    return ScanSet(manifest, found.pixels, geometry.resize, unreadable)
+    cache = cache_directory(settings["cache_dir"])
+    return FoundScans(load_manifest(settings), geometry, cache, float(settings["max_unreadable"]))
 
 
 def _report(unreadable: list[dict[str, str]], n: int, limit: float) -> None:

@@ -7,11 +7,11 @@ the normalisation of a random encoder. Every stage that starts from an encoder c
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ssl_robust.data.scanset import ScanSet, open_scans
+from ssl_robust.data.scanset import FoundScans, ScanSet, find_scans, open_scans
 from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.checkpoint import load_encoder
 from ssl_robust.encoders.encoder import Encoder, create_encoder
@@ -66,21 +66,45 @@ def open_scans_for(config: DictConfig) -> ScanSet:
     Raises:
         UserError: the checkpoint or the scans cannot be had.
     """
+    card = _card(config)
+    scans = open_scans(config.data, **_wanted_by(card))
+    if card is not None:
+        _say_differences(card, scans)
+    return scans
+
+
+def find_scans_for(config: DictConfig) -> FoundScans:
+    """The same scans, not decoded yet.
+
+    Args:
+        config: as for `open_encoder_and_scans`.
+
+    Raises:
+        UserError: the checkpoint or the scans cannot be had.
+    """
+    return find_scans(config.data, **_wanted_by(_card(config)))
+
+
+def _card(config: DictConfig) -> Card | None:
+    """The card of the encoder that `checkpoint` names, which is said; None where it has none."""
     choice = config.checkpoint
     if choice is None:
         raise UserError("checkpoint= is empty; give a pretrain run's directory, default, none (random) or imagenet")
     if config.encoder_file is not None and choice != "imagenet":
         raise UserError("encoder_file= is read with checkpoint=imagenet only; add that, or take encoder_file away")
     if choice in NO_WEIGHTS:
-        return open_scans(config.data)
+        return None
     card = card_of(choice)
     ships = ", which ships with ssl-robust" if choice == DEFAULT else ""
     print(f"Encoder: {name_of(choice)}{ships}: {card.in_words()}", flush=True)
-    scans = open_scans(
-        config.data, image_size=card.input_size, channels=card.in_chans, resize=card.resize, window=card.window
-    )
-    _say_differences(card, scans)
-    return scans
+    return card
+
+
+def _wanted_by(card: Card | None) -> dict[str, Any]:
+    """What an encoder asks of its scans."""
+    if card is None:
+        return {}
+    return {"image_size": card.input_size, "channels": card.in_chans, "resize": card.resize, "window": card.window}
 
 
 def _say_differences(card: Card, scans: ScanSet) -> None:

@@ -72,7 +72,7 @@ def pretrain(config: DictConfig) -> Path:
     start = beginning(config.checkpoint, encoder)
     card = partial(_card, settings, scans, len(rows), encoder, start)
     snapshots = Snapshots(encoder, card, keep=settings["monitor"]["keep"])
-    loop = _build(settings, scans, rows, batch_size, fabric, encoder, loggers, snapshots)
+    loop = build_loop(settings, scans, rows, batch_size, fabric, encoder, loggers, snapshots)
     seen = (scans.manifest.fingerprint, len(rows))
     check_same_everywhere(fabric, seen, "the machines see different scans; give all of them the same data")
     claimed = together(fabric, lambda: _claim(settings, scans, fabric, start.fingerprint))
@@ -102,7 +102,7 @@ def _claim(settings: Mapping[str, Any], scans: ScanSet, fabric: Fabric, encoder:
     return Run(out, stage="pretrain", config=settings, resume=resume, overwrite=settings["overwrite"])
 
 
-def _build(
+def build_loop(
     settings: Mapping[str, Any],
     scans: ScanSet,
     rows: np.ndarray,
@@ -112,7 +112,21 @@ def _build(
     loggers: Sequence[Logger],
     snapshots: Snapshots,
 ) -> Loop:
-    """The loop that trains the encoder."""
+    """The loop that trains the encoder.
+
+    Args:
+        settings: the resolved configuration.
+        scans: the whole set.
+        rows: which of them it learns from.
+        batch_size: from `fitting_batch_size`.
+        fabric: the processes that train together.
+        encoder: what is trained.
+        loggers: what else gets the rows of metrics.csv.
+        snapshots: keeps encoders that training passes through.
+
+    Raises:
+        UserError: an option does not fit.
+    """
     try:
         method = build_method(settings["method"], encoder)
         recipe = fitting_views(settings["method"], settings["views"])

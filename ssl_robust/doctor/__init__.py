@@ -1,0 +1,1 @@
+"""What this machine has, and what a planned run will cost: asked before hours are spent, and written nowhere."""
