@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust import processes
+from ssl_robust.files import printable
 from ssl_robust.run import UserError
 from ssl_robust.stages import COMMANDS, SHARED, STAGES
 
@@ -189,9 +190,11 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
     from ssl_robust.report import render
 
     page = render(out)
-    print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
+    shown = printable(str(page))
+    print(f"\nWrote {printable(str(out))}" + (f"\nReport: {shown}  (open it in a browser)" if page else ""))
     if STAGES[name].next_step and overrides is not None:
-        print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+        words = {"out": shlex.quote(str(out)), "data": _data_of(overrides)}
+        print("Next: " + STAGES[name].next_step.format(**{key: printable(text) for key, text in words.items()}))
 
 
 def _refuse_at_once(name: str, config: DictConfig) -> None:

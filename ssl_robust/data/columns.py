@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import lzma
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from ssl_robust.data.unpacked import check_unpacked
 from ssl_robust.data.written import unguarded
 from ssl_robust.run import UserError
 
@@ -19,15 +23,16 @@ def read_table(path: Path) -> pd.DataFrame:
     from being run as a formula is taken off.
 
     Raises:
-        UserError: the file is not a table in UTF-8.
+        UserError: the file is not a table in UTF-8, or unpacks to far more than a table does.
     """
     try:
+        check_unpacked(path)
         head = pd.read_csv(path, sep="\0", engine="python", nrows=1, header=None, encoding="utf-8-sig", dtype=str)
         first = str(head.iloc[0, 0])
         separator = max(",;\t", key=first.count)
         return unguarded(pd.read_csv(path, sep=separator, dtype="string", keep_default_na=False, na_values=[""],
                                      encoding="utf-8-sig", skipinitialspace=True))  # fmt: skip
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read as a table ({reason}); save it as CSV in UTF-8") from None
 

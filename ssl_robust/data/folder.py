@@ -51,12 +51,14 @@ def read_folder(
     """
     root = existing(path, "data.path", folder=True)
     others: Counter[str] = Counter()
-    names = list(_image_files(root, others))
-    if not names:
+    found = list(_image_files(root, others))
+    if not found:
         there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
         raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
-    scans = held([root / name for name in names], names, rules)
-    names = [names[file] for file in scans.of]
+    # Names on Linux are bytes; those that are no UTF-8 are shown as `\xff`, so that every table and page can hold them.
+    names = [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in found]
+    scans = held([root / name for name in found], names, rules)
+    files, names = [root / found[file] for file in scans.of], [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) for name in names], path)
     table: dict[str, Any] = {
         "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
@@ -64,7 +66,7 @@ def read_folder(
         "split": splits,
         "patient_id": _patients(names, patient_pattern) or scans.patients,
     }
-    source = FileSource([root / name for name in names], table["sample_id"], scans.parts, rules)
+    source = FileSource(files, table["sample_id"], scans.parts, rules)
     manifest = build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
     )
@@ -78,12 +80,18 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
         real = os.path.realpath(folder)
         if real in above:  # a link that leads back up
             return
-        with os.scandir(folder) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(folder) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(
+                f"the folder {folder} cannot be looked into ({(error.strerror or str(error)).lower()}); "
+                "let it be read, or move it out of data.path="
+            ) from None
         for entry in ordered:
             if entry.name.startswith(".") or entry.name in _IGNORED:
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from below(entry.path, f"{prefix}{entry.name}/", above | {real})
             elif kind_of(Path(entry.path)):
                 yield prefix + entry.name
@@ -91,6 +99,13 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
                 others[Path(entry.name).suffix.lower()] += 1
 
     yield from below(str(root), "", frozenset())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _layout(folders: list[tuple[str, ...]], path: str) -> tuple[list[str | None], list[str | None]]:

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from ssl_robust.data.columns import read_table
 from ssl_robust.data.written import write_table
 
-TEXTS = st.lists(st.text("=+-@'\"1.,;ax\u00e4 ", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=8)
+TEXTS = st.lists(
+    st.text("=+-@'\"1.,;ax\u00e4 \n\r\t\u202e\x1b<", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=8
+)
 
 
 @settings(max_examples=60, deadline=None)
