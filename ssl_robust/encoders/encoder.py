@@ -225,7 +225,9 @@ def create_encoder(
             )
             encoder.is_new = not pretrained
             return encoder
-        except (TypeError, AssertionError, RuntimeError, ValueError) as caught:
+        except UserError:
+            raise
+        except Exception as caught:  # a card's arguments come from other people
             error = caught
     raise _unbuildable(name, in_chans, input_size, error)
 
