@@ -17,7 +17,7 @@ NAMES = [part for name in PATIENTS for part in name.split("_")]
 PLANTED = {
     "PatientName": "Beeblebrox^Zaphod^^Dr", "OtherPatientNames": "Megadodo^Gag", "PatientID": "MRN-420042",
     "OtherPatientIDs": "ALT-430043", "PatientBirthDate": "19520311", "PatientBirthTime": "031415.926",
-    "PatientAddress": "Arlington Avenue 29", "PatientComments": "likes Pan Galactic Gargle", "PatientWeight": "77.123457",
+    "PatientAddress": "Arlington Avenue 29", "PatientComments": "likes Galactic Gargle", "PatientWeight": "77.12345",
     "ReferringPhysicianName": "Halfrunt^Gag", "OperatorsName": "Slartibart^Fast", "InstitutionName": "Klinik Vogon",
     "InstitutionAddress": "Barnard Star Allee", "StationName": "STATION4711", "DeviceSerialNumber": "SERIAL-99881",
     "AccessionNumber": "ACC-55667788", "StudyID": "STUDY-8812", "StudyDescription": "Thorax of Zaphod",

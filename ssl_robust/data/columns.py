@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import lzma
 import zipfile
@@ -27,7 +28,8 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     try:
         check_unpacked(path)
-        head = pd.read_csv(path, sep="\0", engine="python", nrows=1, header=None, encoding="utf-8-sig", dtype=str)
+        head = pd.read_csv(path, sep="\0", engine="python", nrows=1, header=None, encoding="utf-8-sig", dtype=str,
+                           quoting=csv.QUOTE_NONE)  # fmt: skip
         first = str(head.iloc[0, 0])
         separator = max(",;\t", key=first.count)
         return unguarded(pd.read_csv(path, sep=separator, dtype="string", keep_default_na=False, na_values=[""],
