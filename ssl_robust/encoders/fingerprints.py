@@ -124,8 +124,9 @@ def _seen_file(directory: Path) -> Path:
 def _read_seen(path: Path) -> np.ndarray:
     try:
         # Mapped, as a header may claim more than any memory holds; the map must not outlive the directory.
-        seen = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, OSError, EOFError, OverflowError):
+        with np.errstate(over="raise"):
+            seen = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (ValueError, OSError, EOFError, ArithmeticError):
         seen = np.empty(0)
     if seen.dtype != np.uint64 or seen.ndim != 1:
         raise UserError(f"{path} holds no list of scans; copy it from its run again, or delete it")
