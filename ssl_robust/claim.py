@@ -37,6 +37,8 @@ def read_run(path: str | Path, *, stage: str | Sequence[str] | None = None) -> d
     if not (path / "run.json").is_file():
         raise UserError(f"{path} holds no run (no run.json in it); give the `out` directory of a finished stage")
     values = read_json(path / "run.json")
+    if not (isinstance(values.get("schema_version", 0), int) and isinstance(values.get("config", {}), dict)):
+        raise UserError(f"{path} holds a run.json that ssl-robust did not write; give the directory of another run")
     if values.get("schema_version", 0) > SCHEMA_VERSION:
         raise UserError(f"{path} was written by a newer ssl-robust; update it with `pip install -U ssl-robust`")
     accepted = [stage] if isinstance(stage, str) else stage

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust import processes
+from ssl_robust.files import printable
 from ssl_robust.run import NotFine, UserError
 from ssl_robust.stages import COMMANDS, SHARED, STAGES
 
@@ -191,7 +192,8 @@ def _execute(name: str, config: DictConfig, overrides: list[str] | None) -> None
         return
     _say_written(name, out)
     if STAGES[name].next_step and overrides is not None:
-        print("Next: " + STAGES[name].next_step.format(out=shlex.quote(str(out)), data=_data_of(overrides)))
+        words = {"out": shlex.quote(str(out)), "data": _data_of(overrides)}
+        print("Next: " + STAGES[name].next_step.format(**{key: printable(text) for key, text in words.items()}))
 
 
 def _say_written(name: str, out: Path) -> None:
@@ -199,7 +201,8 @@ def _say_written(name: str, out: Path) -> None:
     from ssl_robust.report import render
 
     page = render(out) if STAGES[name].makes_run else None
-    print(f"\nWrote {out}" + (f"\nReport: {page}  (open it in a browser)" if page else ""))
+    report = f"\nReport: {printable(str(page))}  (open it in a browser)" if page else ""
+    print(f"\nWrote {printable(str(out))}{report}")
 
 
 def _refuse_at_once(name: str, config: DictConfig) -> None:

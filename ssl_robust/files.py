@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,23 @@ class UserError(Exception):
 
     The command line prints it alone and ends with exit code 2.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """`text` on one line of a screen: what would break the line, move the cursor or turn the text round is escaped.
+
+    Names of files and cells of tables come from others; an escape sequence in them is an order to a terminal.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    unseen = (unicodedata.category(each)[0] == "C" or unicodedata.category(each) in ("Zl", "Zp") for each in text)
+    return "".join(
+        each.encode("unicode_escape").decode("ascii") if hidden else each
+        for each, hidden in zip(text, unseen, strict=True)
+    )
 
 
 class NotFine(UserError):
@@ -45,12 +63,14 @@ def existing(path: str | Path, option: str, *, folder: bool | None = False) -> P
         folder: whether a folder is expected, or a file; None: either.
 
     Raises:
-        UserError: nothing is there, or a file in place of a folder, or the other way round.
+        UserError: nothing is there, or a file in place of a folder, or the other way round, or a pipe or device.
     """
     found = Path(path).expanduser()
     kind = {True: "a folder", False: "a file", None: "what is there"}[folder]
     if not found.exists():
         raise UserError(f"{option}={path} does not exist; give the path of {kind}{near(found)}")
+    if not (found.is_file() or found.is_dir()):  # a pipe would never end
+        raise UserError(f"{option}={path} is a pipe, socket or device; give the path of {kind}")
     if folder is not None and found.is_dir() != folder:
         raise UserError(f"{option}={path} is a {'folder' if found.is_dir() else 'file'}; give {kind}")
     return found
@@ -94,22 +114,26 @@ def write_json(path: str | Path, values: Mapping[str, Any], *, private: bool = F
     """Write `values` as indented UTF-8 JSON, atomically; NaN and infinities become null."""
     with replacing(path, private=private) as temporary:
         text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # Paths may hold bytes that are no UTF-8; their `\udcff` is JSON's own way to write them.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read a JSON object, or say which file is not one.
 
     Raises:
-        UserError: the file is missing or is not JSON.
+        UserError: the file is missing or is not a JSON object.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give the directory of a finished run") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); run the stage that wrote it again") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not a JSON object; run the stage that wrote it again")
+    return values
 
 
 def append_row(path: str | Path, row: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ssl_robust.run import UserError
 from ssl_robust.settings import choices, compose, config_directory, defaults
+from ssl_robust.targets import check_targets
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -29,6 +30,7 @@ PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.she
 _EXAMPLES = {"data": "folder", "method": "simclr", "to": "labelstudio"}
 _LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 _ABSENT = object()
+_LOADS = ("hydra/", "hydra.searchpath", "hydra.callbacks", "hydra.sweeper", "hydra.launcher")  # with code elsewhere
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
 
@@ -87,6 +89,8 @@ def check(
     Raises:
         UserError: a group, choice, option or value that does not exist or does not fit, or is missing.
     """
+    from omegaconf import OmegaConf
+
     parsed = [_parse(argument, sweep) for argument in arguments]
     groups = _group_names()
     chosen = [each for each in parsed if each.key_or_group in groups]
@@ -104,6 +108,7 @@ def check(
         raise UserError(f"{missing[0]}= is missing; choose one of {', '.join(choices(missing[0]))}")
     first = [_first_value(each, argument) for each, argument in zip(parsed, arguments, strict=True)]
     config = compose(stage, first + filled)
+    check_targets(OmegaConf.to_container(config))  # type: ignore[arg-type]
     if not fill:
         _check_complete(stage, config)
     return config, [*arguments, *filled]
@@ -203,6 +208,8 @@ def _check_choice(group: str, choice: str) -> None:
 
 def _check_option(stage: str, override: Override, config: DictConfig) -> None:
     key = override.key_or_group
+    if key.startswith(_LOADS) or (key.startswith("hydra") and "_target_" in str(override.input_line)):
+        raise UserError(f"{override.input_line} would have Hydra load or call what is not ssl-robust's; take it away")
     if override.is_add() or override.is_delete() or key.startswith("hydra"):
         return
     known = _flatten(config)

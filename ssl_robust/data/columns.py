@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import lzma
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ssl_robust.data.typed_tables import EXCEL, PARQUET, read_excel, read_parquet
+from ssl_robust.data.unpacked import check_unpacked
 from ssl_robust.data.written import unguarded
 from ssl_robust.run import UserError
 
@@ -37,7 +41,8 @@ def read_table(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
         sheet: of an Excel workbook; None: the first.
 
     Raises:
-        UserError: the file is not such a table, or what reads it is not installed.
+        UserError: the file is not such a table, what reads it is not installed, or it unpacks to far more than a table
+            does.
     """
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in EXCEL:
@@ -60,6 +65,7 @@ def _read_text(path: Path) -> pd.DataFrame:
             raise UserError(f"{path} is {what}")
     options: dict[str, Any] = {"header": None, "encoding": _MARKS.get(start[:2], "utf-8-sig")}
     try:
+        check_unpacked(path)
         if b"\0" in start and start[:2] not in _MARKS:
             raise UnicodeError
         head = pd.read_csv(path, sep="\0", engine="python", nrows=1, dtype=str, quoting=csv.QUOTE_NONE, **options)
@@ -71,7 +77,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     except UnicodeError:
         raise UserError(f"{path} is not in UTF-8, so that its letters are unclear; save it as CSV in UTF-8 "
                         '(Excel: "CSV UTF-8") or as .xlsx') from None  # fmt: skip
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0].removeprefix("Error tokenizing data. C error: ")
         raise UserError(f"{path} cannot be read as a table ({reason}); expected a CSV in UTF-8, with as many cells "
                         "in each line as in the first") from None  # fmt: skip

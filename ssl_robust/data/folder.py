@@ -50,9 +50,11 @@ def read_folder(
     Raises:
         UserError: no image is there, split folders stand beside others, or the pattern matches nothing.
     """
-    root, names, classed = _files(path)
-    scans = held([root / name for name in names], names, rules)
-    names = [names[file] for file in scans.of]
+    root, found, classed = _files(path)
+    # Names on Linux are bytes; those that are no UTF-8 are shown as `\xff`, so that every table and page can hold them.
+    names = [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in found]
+    scans = held([root / name for name in found], names, rules)
+    files, names = [root / found[file] for file in scans.of], [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) if classed else () for name in names], path)
     if classes is None and scans.personal and _are_patients(labels, scans.groups):
         print(
@@ -67,7 +69,7 @@ def read_folder(
         "split": splits,
         "patient_id": scans.patients(_patients(names, patient_pattern)),
     }
-    source = FileSource([root / name for name in names], table["sample_id"], scans.parts, rules)
+    source = FileSource(files, table["sample_id"], scans.parts, rules)
     manifest = build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
     )
@@ -97,12 +99,18 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
         real = os.path.realpath(folder)
         if real in above:  # a link that leads back up
             return
-        with os.scandir(folder) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(folder) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(
+                f"the folder {folder} cannot be looked into ({(error.strerror or str(error)).lower()}); "
+                "let it be read, or move it out of data.path="
+            ) from None
         for entry in ordered:
             if entry.name.startswith(".") or entry.name in _IGNORED:
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from below(entry.path, f"{prefix}{entry.name}/", above | {real})
             elif kind_of(Path(entry.path)):
                 yield prefix + entry.name
@@ -110,6 +118,13 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
                 others[Path(entry.name).suffix.lower()] += 1
 
     yield from below(str(root), "", frozenset())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _layout(folders: list[tuple[str, ...]], path: str) -> tuple[list[str | None], list[str | None]]:

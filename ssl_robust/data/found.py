@@ -8,6 +8,7 @@ import pandas as pd
 from ssl_robust.data.agreement import agreement, in_words
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.splits import SPLITS
+from ssl_robust.files import printable
 
 _SHOWN = 10  # classes; of more, only how many there are
 
@@ -29,6 +30,6 @@ def say_found(manifest: Manifest, what: str, *, splits: bool = True) -> None:
         parts.append(f"{n:,} without a label")
     parts.append(f"{manifest.table['patient_id'].nunique():,} patients known")
     shares = ", ".join(f"{name} {len(manifest.rows(name)):,}" for name in SPLITS)
-    print(", ".join(parts) + (f"; {shares}" if splits else ""), flush=True)
+    print(printable(", ".join(parts)) + (f"; {shares}" if splits else ""), flush=True)
     if manifest.votes is not None:
-        print(in_words(agreement(manifest.votes, pd.Series(manifest.table["label"]))), flush=True)
+        print(printable(in_words(agreement(manifest.votes, pd.Series(manifest.table["label"])))), flush=True)

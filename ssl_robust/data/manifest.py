@@ -6,7 +6,6 @@ A reader (one function per `configs/data/*.yaml`) makes a `Manifest`; nothing af
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 import re
 import sys
@@ -25,6 +24,7 @@ from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_
 from ssl_robust.data.votes import Votes, check_votes, consensus
 from ssl_robust.run import UserError
 from ssl_robust.settings import defaults
+from ssl_robust.targets import resolve
 
 COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
 
@@ -173,7 +173,8 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
         UserError: an option is unknown or missing, the reader refuses the data, or splits share patients.
     """
     settings = complete(data)
-    reader = _reader(settings.pop("_target_", None))
+    reader = _reader(settings)
+    del settings["_target_"]
     wanted = inspect.signature(reader).parameters
     if _takes_files(reader):
         settings = {**defaults("data", "_files"), **settings}
@@ -215,7 +216,7 @@ def data_settings(name: str, /, **values: Any) -> dict[str, Any]:
         values: options to replace, e.g. `path="scans"`; of `columns` only those that differ.
     """
     common, own = defaults("data", "_common"), defaults("data", name)
-    if _takes_files(_reader(own["_target_"])):
+    if _takes_files(_reader(own)):
         common |= defaults("data", "_files")
     columns = {**common["columns"], **values.pop("columns", {})}
     return {**common, **own, **values, "columns": columns}
@@ -229,15 +230,12 @@ def complete(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults("data", "_common"), **values}
 
 
-def _reader(target: str | None) -> Callable[..., Manifest]:
-    module, _, name = (target or "").rpartition(".")
-    if not module.startswith("ssl_robust."):
-        raise UserError(f"data._target_={target} is not a reader of ssl_robust; choose one with data=<name>")
-    if not module.startswith("ssl_robust.data."):
+def _reader(settings: Mapping[str, Any]) -> Callable[..., Manifest]:
+    if settings.get("_target_") == defaults("data", "embeddings")["_target_"]:
         raise UserError(
             "data=embeddings holds vectors and no scans; only `audit` and `probe` take it, give the scans here"
         )
-    return getattr(importlib.import_module(module), name)
+    return resolve("data", settings)
 
 
 def _takes_files(reader: Callable[..., Manifest]) -> bool:

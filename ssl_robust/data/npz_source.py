@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,6 +13,10 @@ import numpy as np
 from ssl_robust.data.sources import digest
 from ssl_robust.data.splits import SPLITS
 from ssl_robust.run import UserError
+
+_SMALL = 64 * 2**20  # bytes, which any memory holds
+_MOST_PACKED = 100  # bytes from one byte; sets of scans reach 1.1 to 2.4, a bomb 1,000
+_SMALLEST_SIDE = 2  # px
 
 
 class NpzSource:
@@ -28,8 +33,9 @@ class NpzSource:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise UserError(f"{path} is not a complete npz file ({error}); write it with numpy.savez") from None
+        self._check_size()
         self._members = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._types: dict[str, np.dtype] = {}
@@ -68,6 +74,7 @@ class NpzSource:
         """
         if name not in self._members:
             return np.empty(0)
+        self._header(name)[0].close()
         try:
             with self._zip.open(self._members[name]) as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)
@@ -95,18 +102,39 @@ class NpzSource:
 
     def _open(self, name: str) -> tuple[IO[bytes], tuple[int, ...], np.dtype]:
         """The array's bytes from its first number on, with its shape and type."""
-        stream = self._zip.open(self._members[name])
-        try:
-            version = np.lib.format.read_magic(stream)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, fortran, dtype = read_header[version](stream)
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{self.path}: the array {name} cannot be read ({error}); save it with numpy.savez"
-            ) from None
+        stream, shape, fortran, dtype = self._header(name)
         if fortran and len(shape) > 1:
             raise UserError(f"{self.path}: {name} is in Fortran order; save np.ascontiguousarray of it")
         return stream, shape, dtype
+
+    def _header(self, name: str) -> tuple[IO[bytes], tuple[int, ...], bool, np.dtype]:
+        """The array's bytes from its first number on, with its shape, order and type; it is as long as these say."""
+        try:
+            stream = self._zip.open(self._members[name])
+            version = np.lib.format.read_magic(stream)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, fortran, dtype = read_header[version](stream)
+        except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(
+                f"{self.path}: the array {name} cannot be read ({error}); save it with numpy.savez"
+            ) from None
+        # Memory is asked for by what the header says, so that it must not say more than there is.
+        held = self._members[name].file_size - stream.tell()
+        if not dtype.hasobject and (min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held):
+            raise UserError(
+                f"{self.path}: {name} says that it has the shape {shape}, but holds {held:,} bytes; save it again with "
+                "numpy.savez"
+            )
+        return stream, shape, fortran, dtype
+
+    def _check_size(self) -> None:
+        """Refuse a file that unpacks to far more than scans do."""
+        packed, unpacked = self.path.stat().st_size, sum(info.file_size for info in self._zip.infolist())
+        if unpacked > max(_SMALL, _MOST_PACKED * packed):
+            raise UserError(
+                f"{self.path} unpacks {packed:,} bytes to {unpacked:,}, as no scans do; where it is right "
+                "nevertheless, save it without compression (numpy.savez)"
+            )
 
     def _check(self, split: str) -> None:
         shape, dtype = self.shapes[split], self._types[split]
@@ -117,3 +145,5 @@ class NpzSource:
                 f"{self.path}: {split}_images have the shape {shape}; expected (N, H, W) or (N, H, W, 3), "
                 "volumes are not read yet"
             )
+        if min(shape[1:3]) < _SMALLEST_SIDE:
+            raise UserError(f"{self.path}: {split}_images are of {shape[2]} x {shape[1]} px, which are no scans")

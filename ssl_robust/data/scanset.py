@@ -15,6 +15,7 @@ from ssl_robust.data.decoding import Geometry
 from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import Manifest, complete, load_manifest
 from ssl_robust.data.splits import SPLITS
+from ssl_robust.files import printable
 from ssl_robust.records import Batch
 from ssl_robust.run import UserError
 
@@ -199,7 +200,7 @@ def _report(unreadable: list[dict[str, str]], n: int, limit: float) -> None:
             f"{len(unreadable)} of {n} scans cannot be read, more than data.max_unreadable={limit:g} allows: "
             f"{shown}{more}; repair or remove them, or raise the limit"
         )
-    print(f"Left out {len(unreadable)} of {n} scans that cannot be read: {shown}{more}", flush=True)
+    print(f"Left out {len(unreadable)} of {n} scans that cannot be read: {printable(shown)}{more}", flush=True)
 
 
 def _resize(value: Any) -> str | None:

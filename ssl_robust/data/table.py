@@ -39,7 +39,7 @@ def read_csv(
     Args:
         path: the table; see `read_table` for its kinds.
         sheet: of an Excel workbook; None: the first.
-        root: folder that the paths start from; None: the table's own.
+        root: folder that holds all files and that the paths start from (or else from the table); None: the table's own.
         classes: names in the order of the codes.
         columns: how the table names its columns; several for `label` are its readers.
         consensus: how one label is made of those of several readers.
@@ -48,8 +48,8 @@ def read_csv(
         rules: how files become scans.
 
     Raises:
-        UserError: a column is not there, a line has no path, a cell holds several labels, a scan stands there twice, or
-            no file exists.
+        UserError: a column is not there, a line has no path or one that leads out of `root`, a cell holds several
+            labels, a scan stands there twice, or no file exists.
     """
     file = existing(path, "data.path")
     base = file.parent if root is None else existing(root, "data.root", folder=True)
@@ -59,7 +59,7 @@ def read_csv(
     for row, value in enumerate(found["path"]):
         if pd.isna(value) or not value.strip():
             raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
-    places = [_place(base, value.strip()) for value in found["path"]]
+    places = [_place(_start(value.strip(), base, file), value.strip()) for value in found["path"]]
     files, parts = [each for each, _ in places], [part for _, part in places]
     if files and not any(each.exists() for each in files):
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
@@ -91,6 +91,26 @@ def _check_paths(names: Sequence[str], where: str) -> None:
             f"{where}: the path {repeated[0]!r} occurs {len(lines)} times (lines {lines[0]} and {lines[1]}); keep one "
             "line a scan, with a column for each reader (data.columns.label=[…]) if several gave a label"
         )
+
+
+def _start(text: str, base: Path, table: Path) -> Path:
+    """The folder that a path starts from: the base, else the table's own; it may not lead out of the base.
+
+    A table may come from others, and a relative path in it is theirs; an absolute one says plainly what it reads, and
+    tables of hospitals hold such paths.
+    """
+    steps = text.replace("\\", "/")
+    if os.path.isabs(text) or (base == table.parent and ".." not in steps.split("/")):
+        return base
+    whole = os.path.abspath(base)
+    starts = [each for each in (base, table.parent) if Path(os.path.abspath(each / steps)).is_relative_to(whole)]
+    if starts:
+        return next((each for each in starts if _place(each, text)[0].exists()), starts[0])
+    holds = os.path.commonpath([os.path.abspath(table.parent / steps), os.path.abspath(table.parent)])
+    raise UserError(
+        f"{table.name}: the path {text} leads out of {base}; name a folder that holds all files with data.root=, "
+        f"e.g. data.root={holds}"
+    )
 
 
 def _place(base: Path, text: str) -> tuple[Path, str]:

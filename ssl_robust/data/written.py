@@ -6,6 +6,7 @@ their ids; `read_table` takes it off again. Numbers are left alone: `-1` runs no
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -32,8 +33,10 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     for name, column in table.items():
         if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
             safe[name] = pd.array(_cells(column.to_numpy(dtype=object)), dtype="string")
+    # A carriage return ends a line for readers, and Python's csv leaves it bare among texts that need no quotes.
+    returns = any(column.str.contains("\r", regex=False).any() for _, column in safe.select_dtypes("string").items())
     with replacing(path) as temporary:
-        safe.to_csv(temporary, index=False)
+        safe.to_csv(temporary, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
 def unguarded(table: pd.DataFrame) -> pd.DataFrame:

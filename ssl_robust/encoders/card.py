@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ssl_robust.run import UserError, read_json, write_json
 FILE = "encoder.json"
 SNAPSHOTS = "snapshots"  # in a pretrain run: a folder for each kept encoder that training passed through
 WEIGHT_TYPES = ("float32", "float16")
+_LARGEST_SIDE = 4096  # px, as for data.image_size
+_MOST = 2**14  # of channels, layers, widths: more than any model has
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,11 @@ def parse_card(values: Any, path: Path) -> Card:
 
 def _check(card: Card, path: Path) -> None:
     problems = {
-        "in_chans": isinstance(card.in_chans, int) and card.in_chans > 0,
-        "input_size": isinstance(card.input_size, int) and card.input_size > 0,
+        "in_chans": isinstance(card.in_chans, int) and 0 < card.in_chans <= _MOST,
+        "input_size": isinstance(card.input_size, int) and 0 < card.input_size <= _LARGEST_SIDE,
         "mean": _are_numbers(card.mean, card.in_chans),
         "std": _are_numbers(card.std, card.in_chans) and all(value > 0 for value in card.std),
-        "model_args": isinstance(card.model_args, dict),
+        "model_args": isinstance(card.model_args, dict) and _are_modest(card.model_args),
         "architecture": isinstance(card.architecture, str),
         "n_scans": isinstance(card.n_scans, int),
         "weights_dtype": card.weights_dtype in WEIGHT_TYPES,
@@ -130,4 +133,17 @@ def _check(card: Card, path: Path) -> None:
 
 
 def _are_numbers(values: Any, n: Any) -> bool:
-    return isinstance(values, list) and len(values) == n and all(isinstance(value, (int, float)) for value in values)
+    return (
+        isinstance(values, list)
+        and len(values) == n
+        and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+    )
+
+
+def _are_modest(values: Any) -> bool:
+    """Whether no number is so large that building the model would never end."""
+    if isinstance(values, dict):
+        return all(map(_are_modest, values.values()))
+    if isinstance(values, list):
+        return all(map(_are_modest, values))
+    return not isinstance(values, (int, float)) or abs(values) <= _MOST

@@ -128,8 +128,15 @@ def load_encoder(path_or_name: str | Path, *, in_chans: int | None = None) -> En
     else:
         encoder = create_like(card)
         _load_weights(encoder, directory / WEIGHTS)
+    _check_finite(encoder, directory)
     encoder.card, encoder.is_new = replace(card, model_args=encoder.model_args), False
     return encoder.eval()
+
+
+def _check_finite(encoder: Encoder, directory: Path) -> None:
+    for key, value in encoder.timm.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise UserError(f"the weights in {directory} hold NaN or infinity ({key}); copy them again, or train anew")
 
 
 def _load_foreign(weights: Path, card: Card) -> Encoder:

@@ -86,8 +86,9 @@ def read_embeddings(
 
 def _read_vectors(path: Path) -> np.ndarray:
     try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with np.errstate(over="raise"):  # of a shape that no file holds
+            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, ArithmeticError) as error:
         raise UserError(f"{path} is no array of numbers ({error}); write it with numpy.save") from None
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
         what = f"{vectors.dtype} {vectors.shape}" if isinstance(vectors, np.ndarray) else "several arrays"

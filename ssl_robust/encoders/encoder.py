@@ -225,7 +225,9 @@ def create_encoder(
             )
             encoder.is_new = not pretrained
             return encoder
-        except (TypeError, AssertionError, RuntimeError, ValueError) as caught:
+        except UserError:
+            raise
+        except Exception as caught:  # a card's arguments come from other people
             error = caught
     raise _unbuildable(name, in_chans, input_size, error)
 
@@ -236,6 +238,10 @@ def _check_asked(name: str, given: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(name, timm.list_models(), n=3) or timm.list_models(f"*{base}*")[:3]
         hint = f"did you mean {', '.join(near)}?" if near else "`timm.list_models()` lists the names"
         raise UserError(f"encoder={name} is not a timm model; {hint}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        raise UserError(f"encoder={name} is a timm model with an unknown tag; leave out what follows the dot") from None
     if refused := [key for key in _OF_WEIGHTS if key in given]:
         raise UserError(
             f"encoder_args, or the card of the checkpoint, holds {refused[0]} for {name}, which would take weights "

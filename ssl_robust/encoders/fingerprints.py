@@ -15,7 +15,7 @@ from ssl_robust.data.scanset import ScanSet
 from ssl_robust.encoders.card import SNAPSHOTS
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.encoders.places import NO_WEIGHTS, card_of, find_checkpoint
-from ssl_robust.run import replacing
+from ssl_robust.run import UserError, replacing
 
 SEEN = "scans.npy"
 
@@ -122,8 +122,15 @@ def _seen_file(directory: Path) -> Path:
 
 
 def _read_seen(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        return np.load(file, allow_pickle=False)
+    try:
+        # Mapped, as a header may claim more than any memory holds; the map must not outlive the directory.
+        with np.errstate(over="raise"):
+            seen = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (ValueError, OSError, EOFError, ArithmeticError):
+        seen = np.empty(0)
+    if seen.dtype != np.uint64 or seen.ndim != 1:
+        raise UserError(f"{path} holds no list of scans; copy it from its run again, or delete it")
+    return seen
 
 
 def _prepared_alike(directory: Path, scans: ScanSet) -> bool:

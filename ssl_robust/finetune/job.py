@@ -27,6 +27,7 @@ from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
 from ssl_robust.training.loggers import make_loggers
 from ssl_robust.training.resuming import forget_rows
+from ssl_robust.training.state import read_state
 
 # metrics.csv column -> its short name and format on a line
 _SHOWN = {
@@ -139,7 +140,7 @@ class Job:
         """Take over the state of `last.ckpt`; the number of epochs it has done, 0 without one."""
         if not path.exists():
             return 0
-        state = torch.load(path, map_location=self.loop.device, weights_only=True)
+        state = read_state(path, device=self.loop.device, holds=("loop", "history", "epoch"))
         self.loop.load_state_dict(state["loop"])
         self.history.load_state_dict(state["history"])
         return state["epoch"]

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from hydra.utils import get_class
 from torch import Tensor, nn
 
 from ssl_robust.finetune.classifier import Classifier
 from ssl_robust.records import Batch, TrainInfo
+from ssl_robust.targets import resolve
 
 
 class Stream(NamedTuple):
@@ -121,4 +121,4 @@ def build_strategy(settings: Mapping[str, Any]) -> Strategy:
         settings: `_target_` and the strategy's hyperparameters.
     """
     values = {name: value for name, value in settings.items() if name != "_target_"}
-    return get_class(settings["_target_"])(**values)
+    return resolve("strategy", settings)(**values)

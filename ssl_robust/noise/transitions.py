@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from hydra.utils import get_method
 
 from ssl_robust.settings import choices, defaults
+from ssl_robust.targets import resolve
 
 
 def none(classes: Sequence[Any]) -> np.ndarray:
@@ -94,7 +94,8 @@ def matrix_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) ->
     if kind not in choices("noise"):
         raise ValueError(f"kind={kind!r} is no kind of noise; expected one of {', '.join(choices('noise'))}")
     values = defaults("noise", kind)
-    build = get_method(values.pop("_target_"))
+    build = resolve("noise", values)
+    del values["_target_"]
     unknown = sorted(set(settings) - set(values))
     if unknown:
         raise ValueError(f"kind={kind!r} takes no {unknown[0]}; it takes {', '.join(values) or 'nothing'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ssl_robust.run import replacing
+from ssl_robust.training.state import read_state
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Checkpoints:
         self._saved = time.monotonic()
         if not (out / "last.ckpt").exists():
             return Place()
-        state = torch.load(out / "last.ckpt", map_location=self.fabric.device, weights_only=True)
+        holds = {"method", "optimizer", *(each.name for each in fields(Place))}
+        state = read_state(out / "last.ckpt", device=self.fabric.device, holds=holds)
         self.method.load_state_dict(state.pop("method"))
         self.optimizer.load_state_dict(state.pop("optimizer"))
-        return Place(**state)
+        return Place(**{each.name: state[each.name] for each in fields(Place)})

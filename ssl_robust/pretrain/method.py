@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 from torch import Tensor, nn
 
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.records import Crop, Progress
+from ssl_robust.targets import resolve
 
 
 class Method(nn.Module, ABC):
@@ -74,7 +74,7 @@ def build_method(settings: Mapping[str, Any], encoder: Encoder) -> Method:
         encoder: what is to be pretrained.
     """
     values = {name: value for name, value in settings.items() if name not in ("_target_", "crops", "views")}
-    return get_class(settings["_target_"])(encoder, crops=[Crop.read(crop) for crop in settings["crops"]], **values)
+    return resolve("method", settings)(encoder, crops=[Crop.read(crop) for crop in settings["crops"]], **values)
 
 
 def fitting_views(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lightning.fabric.loggers.logger import Logger
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from ssl_robust.run import UserError
+from ssl_robust.targets import check_targets
 
 # Nodes of a configuration that hold hyperparameters; what is not named here is not sent.
 _SENT = ("seed", "encoder", "encoder_args", "method", "strategy", "noise", "views", "crop", "optim", "trainer",
@@ -38,10 +39,11 @@ def make_loggers(settings: Mapping[str, Any] | None, out: str | Path, config: Ma
         config: the resolved configuration.
 
     Raises:
-        UserError: the library is not installed.
+        UserError: the library is not installed, or a `_target_` is not one of `configs/logger/`.
     """
     if not settings:
         return []
+    check_targets({"logger": settings})  # as Lightning's classes are made by Hydra, which would follow inner ones, too
     package = settings["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
     if importlib.util.find_spec(package) is None:
         remedy = f'`pip install "ssl-robust[{package}]"`'

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from hydra.utils import get_class
 from torch.optim import Optimizer
 
 from ssl_robust.records import Progress
+from ssl_robust.targets import resolve
 
 _REFERENCE_BATCH = 256
 
@@ -40,7 +40,7 @@ def make_optimizer(
             base = rate * group.get("lr_scale", 1.0)
             if chosen:
                 divided.append({**rest, **extra, "params": chosen, "lr": base, "base_lr": base, "decayed": decayed})
-    return get_class(settings["_target_"])(divided, lr=rate, **arguments)
+    return resolve("optim", settings)(divided, lr=rate, **arguments)
 
 
 def rate_factor(progress: Progress, *, warmup: float) -> float:

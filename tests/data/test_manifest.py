@@ -175,8 +175,11 @@ def test_load_from_a_config_node_or_a_dict(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"_target_": "os.system"}, "not a reader of ssl_robust"),
-        ({"_target_": "ssl_robust.encoders.embeddings.read_embeddings"}, "only `audit` and `probe` take it"),
+        (
+            {"_target_": "os.system"},
+            r"data\._target_=os.system is nothing that ssl-robust calls there; choose one with data=NAME",
+        ),
+        ({"_target_": "ssl_robust.encoders.embedding_files.read_embeddings"}, "only `audit` and `probe` take it"),
         ({"path": "???"}, "data.path is missing"),
         ({"pth": "x"}, "data has no option pth, did you mean data.path"),
         ({"path": "nowhere.npz"}, "data.path=nowhere.npz does not exist"),

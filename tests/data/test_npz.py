@@ -1,7 +1,11 @@
+import io
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from ssl_robust.data import npz_source
 from ssl_robust.data.manifest import data_settings, load_manifest
 from ssl_robust.run import UserError
 
@@ -138,3 +142,62 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=r"set.npz is not a complete npz file"):
         load_manifest(data_settings("npz", path=str(path)))
+
+
+def npz_of(folder, **members):
+    """A file whose members are given as bytes."""
+    with zipfile.ZipFile(folder / "set.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return folder / "set.npz"
+
+
+def header(shape, dtype="|u1"):
+    """An array's beginning that claims a shape, without the numbers."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "shape", [(10**12, 64, 64), (10**18, 10**9, 10**9), (-1, 8, 8), (3, 8, 8)], ids=["TB", "absurd", "negative", "more"]
+)
+def test_a_header_that_claims_more_than_there_is(tmp_path, shape):
+    path = npz_of(tmp_path, train_images=header(shape) + bytes(64))
+    with pytest.raises(UserError, match=r"train_images says that it has the shape .*, but holds 64 bytes; save it"):
+        load_manifest(data_settings("npz", path=str(path)))
+
+
+@pytest.mark.parametrize("name", ["train_labels", "train_groups", "groups"])
+@pytest.mark.parametrize("dtype", ["<i8", "<U1000000"])
+def test_labels_that_claim_more_than_there_is(tmp_path, name, dtype):
+    members = {"train_images": header((1, 8, 8)) + bytes(64), name: header((10**14,), dtype)}
+    with pytest.raises(UserError, match=rf"{name} says that it has the shape"):
+        load_manifest(data_settings("npz", path=str(npz_of(tmp_path, **members))))
+
+
+def test_a_pickle_in_an_array_is_never_run(tmp_path):
+    mark = tmp_path / "executed"
+
+    class Trap:
+        def __reduce__(self):
+            return mark.write_text, ("x",)
+
+    for name in ("train_images", "train_labels", "groups"):
+        load_arrays = {**IMAGES, name: np.array([Trap()] * 5, dtype=object)}
+        with pytest.raises(UserError, match=name):
+            load(tmp_path, load_arrays)
+    assert not mark.exists()
+
+
+def test_a_bomb_is_refused_unless_it_is_not_compressed(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz_source, "_SMALL", 2**16)
+    arrays = {"train_images": np.zeros((500, 32, 32), np.uint8)}
+    with pytest.raises(UserError, match=r"set\.npz unpacks [\d,]+ bytes to 512,128, as no scans do; .*numpy\.savez"):
+        load(tmp_path, arrays)
+    assert len(load(tmp_path, arrays, compressed=False)) == 500
+
+
+def test_images_of_one_pixel_are_none(tmp_path):
+    with pytest.raises(UserError, match="are of 1 x 1 px, which are no scans"):
+        load(tmp_path, {"train_images": np.zeros((9, 1, 1), np.uint8)})

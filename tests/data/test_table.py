@@ -202,3 +202,44 @@ def test_the_scans_of_a_file_share_its_votes(tmp_path):
     manifest = load(path, columns={"label": ["r1", "r2"]})
     assert len(manifest) > 2
     assert manifest.votes["r2"].tolist() == manifest.table["label"].tolist() == ["x"] + ["y"] * (len(manifest) - 1)
+
+
+@pytest.mark.parametrize("step", ["../", "x/../../", "..\\", "./../elsewhere/../"])
+def test_a_path_that_leads_out_is_refused_until_a_root_holds_it(tmp_path, step):
+    written(tmp_path / "secret", "")
+    path = written(tmp_path / "set", f"path\n0.png\n{step}secret/1.png\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "set" / "x").mkdir()
+    with pytest.raises(UserError, match=rf"leads out of .*set; name a folder .* e\.g\. data\.root={tmp_path}$"):
+        load(path)
+    manifest = load(path, root=str(tmp_path))
+    assert [manifest.source.read(row)[0, 0] for row in (0, 1)] == [0, 1]
+    assert manifest.table["path"].tolist() == ["set/0.png", "secret/1.png"]
+    with pytest.raises(UserError, match="leads out of"):
+        load(path, root=str(tmp_path / "set"))
+
+
+def test_a_path_that_comes_back_stays(tmp_path):
+    assert load(written(tmp_path, "path\nx/../0.png\n./1.png\n")).table["path"].tolist() == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("text", ["../../../../../../etc/passwd", "../" * 60 + "etc/passwd"])
+def test_files_of_the_machine_are_not_reached_by_steps_up(tmp_path, text):
+    with pytest.raises(UserError, match=r"leads out of"):
+        load(written(tmp_path, f"path\n{text}\n"))
+
+
+def test_a_drive_of_windows_is_a_name_like_others_elsewhere(tmp_path):
+    manifest = load(written(tmp_path, "path\n0.png\nC:\\Users\\Smith\\1.png\n"))
+    assert manifest.table["path"].iloc[0] == "0.png"
+    with pytest.raises(OSError, match="No such file"):
+        manifest.source.read(1)
+
+
+def test_absolute_paths_are_read_and_never_shown(tmp_path):
+    """They say plainly what they read, and tables of hospitals hold them."""
+    written(tmp_path / "archive" / "Smith", "")
+    lines = "".join(f"{tmp_path}/archive/Smith/{i}.png,{'ab'[i % 2]}\n" for i in range(4))
+    manifest = load(written(tmp_path / "mine", f"path,label\n{lines}", n=0))
+    assert manifest.source.read(2)[0, 0] == 2
+    assert str(tmp_path) not in manifest.table.to_csv()

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from ssl_robust.data.columns import read_table
 from ssl_robust.data.written import write_table
 
-TEXTS = st.lists(st.text("=+-@'\"1.,;ax\u00e4 ", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=8)
+TEXTS = st.lists(
+    st.text("=+-@'\"1.,;ax\u00e4 \n\r\t\u202e\x1b<", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=8
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -30,3 +32,9 @@ def test_only_what_a_spreadsheet_would_run_is_guarded(tmp_path):
     assert raw["score"].tolist() == [-1.0] * len(texts)
     assert raw["near"].tolist() == ['["\'-a.png", "b"]'] * len(texts)
     assert table["text"].iloc[0] == "=cmd()"
+
+
+def test_lines_within_the_first_column(tmp_path):
+    texts = ['=a|\' "x"/b\nc', '"quoted" and\r\nbroken', "plain\rtext"]
+    write_table(tmp_path / "t.csv", pd.DataFrame({"sample_id": texts, "label": ["a", "b", "c"]}))
+    assert read_table(tmp_path / "t.csv")["sample_id"].tolist() == texts

@@ -103,7 +103,7 @@ def test_a_missing_or_broken_card(checkpoint):
     with pytest.raises(UserError, match="lacks data_fingerprint"):
         load_encoder(checkpoint)
     card.write_text("[1, 2]")
-    with pytest.raises(UserError, match="no card"):
+    with pytest.raises(UserError, match="is not a JSON object"):
         load_encoder(checkpoint)
     card.write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):

@@ -83,3 +83,12 @@ def test_a_missing_file_and_an_unfinished_run(files, tmp_path):
 def test_reading_vectors_does_not_load_torch():
     code = "import sys; import ssl_robust.encoders.embedding_files; assert 'torch' not in sys.modules, 'torch'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("shape", [(10**12, 64), (2**62, 2**10)])
+def test_a_header_that_claims_more_than_there_is(tmp_path, shape):
+    with (tmp_path / "E.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.write(bytes(64))
+    with pytest.raises(UserError, match=r"E\.npy is no array of numbers \(.*\); write it with numpy\.save"):
+        read_embeddings(tmp_path / "E.npy")

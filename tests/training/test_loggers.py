@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ssl_robust.run import UserError
-from ssl_robust.settings import choices, compose
+from ssl_robust.settings import choices, compose, defaults
 from ssl_robust.training import loggers
 from ssl_robust.training.loggers import RowLogger, closing, hyperparameters, make_loggers
 
@@ -102,3 +102,10 @@ def test_tensorboard_gets_the_curves(tmp_path):
     events = accumulating.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     assert [(each.step, each.value) for each in events.Scalars("loss")] == [(7, 0.5), (9, 0.25)]
+
+
+def test_what_a_logger_would_make_within_is_refused(tmp_path):
+    for inner in ({"_target_": "os.system"}, [{"x": {"_target_": "torch.optim.SGD"}}]):
+        settings = {**defaults("logger", "tensorboard"), "name": inner}
+        with pytest.raises(UserError, match=r"logger\.name.*_target_=.*take it away"):
+            make_loggers(settings, tmp_path, {})

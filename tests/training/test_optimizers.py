@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from ssl_robust.records import Progress
+from ssl_robust.run import UserError
 from ssl_robust.settings import choices, compose
 from ssl_robust.training.optimizers import make_optimizer, mixed_seed, rate_factor
 
@@ -41,3 +42,10 @@ def test_mixed_seeds_differ_by_every_part_of_the_key():
     assert len({mixed_seed(*key) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}) == 4
     assert len({mixed_seed(3), mixed_seed(3, 0), mixed_seed(3, 1), mixed_seed(3, 1, 0)}) == 4
     assert 0 <= mixed_seed(5) < 2**63
+
+
+def test_an_optimiser_that_is_none_is_never_called():
+    """A sweep's second value is looked at here first."""
+    for target in ("os.system", "subprocess.Popen", "ssl_robust.training.optimizers.math.log", "torch.optim.Optimizer"):
+        with pytest.raises(UserError, match=f"optim._target_={target} is nothing that ssl-robust calls there"):
+            make_optimizer([], {"_target_": target, "lr": 1.0, "warmup": 0.0}, scans_per_step=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import stat
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,8 +34,11 @@ def format_of(path: Path) -> Format:
     """The module that reads the file.
 
     Raises:
-        ValueError: no kind of file that is read here.
+        OSError: it is not there.
+        ValueError: no kind of file that is read here, or no file at all.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever, and a device may have no end
+        raise ValueError("is no file but a folder, pipe, socket or device")
     kind = kind_of(path)
     if kind is None:
         raise ValueError(f"is no file of {EXPECTED}")
@@ -44,6 +48,8 @@ def format_of(path: Path) -> Format:
 
 def _begins_as_dicom(path: Path) -> bool:
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
