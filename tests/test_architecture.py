@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 ROOMS = [
     "records", "processes", "stages", "files", "disk", "claim", "run", "settings", "targets", "overrides", "explain",
     "unused", "data", "training", "encoders", "exports", "exchange", "neighbors", "metrics", "spectra", "probes",
-    "noise", "check", "pretrain", "transfer", "finetune", "audit", "relabel", "classify", "study", "sheet", "demo", "doctor",
-    "sweep", "report", "cli",
+    "noise", "check", "pretrain", "transfer", "finetune", "audit", "relabel", "classify", "study", "sheet", "demo",
+    "doctor", "sweep", "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "transfer", "finetune", "audit"}
 ONLY_CLI = {"report"}
