@@ -22,7 +22,7 @@ from ssl_robust.audit.stage import audit
 from ssl_robust.encoders.card import read_card
 from ssl_robust.encoders.checkpoint import find_checkpoint
 from ssl_robust.finetune.stage import finetune
-from ssl_robust.overrides import quote_path, quote_paths
+from ssl_robust.quoting import quote_path, quote_paths
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import compose
 

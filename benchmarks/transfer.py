@@ -34,8 +34,8 @@ from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.stage import finetune
 from ssl_robust.noise.corruption import noise_labels
-from ssl_robust.overrides import quote_path, quote_paths
 from ssl_robust.pretrain.stage import pretrain
+from ssl_robust.quoting import quote_path, quote_paths
 from ssl_robust.run import read_json, write_json
 from ssl_robust.settings import choices, compose, defaults
 from ssl_robust.training.processor import prepare_processor

@@ -89,7 +89,8 @@ def _run(arguments: list[str]) -> int:
         hint = f", did you mean {near[0]}" if near else ""
         known = ", ".join([*STAGES, *COMMANDS])
         raise UserError(f"{name!r} is not a stage{hint}; the stages are {known}")
-    from ssl_robust.overrides import check, quote_paths
+    from ssl_robust.overrides import check
+    from ssl_robust.quoting import quote_paths
 
     flags, typed = _split_flags(rest)
     sweep = "-m" in flags or "--multirun" in flags

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_robust.overrides import check, quote_path
+from ssl_robust.overrides import check
+from ssl_robust.quoting import quote_path
 from ssl_robust.run import Run, write_json
 from ssl_robust.settings import compose
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from ssl_robust.cli import run
-from ssl_robust.overrides import check, quote_paths
+from ssl_robust.overrides import check
+from ssl_robust.quoting import quote_paths
 from ssl_robust.run import Run
 from ssl_robust.stages import STAGES, Stage
 

@@ -63,7 +63,7 @@ def test_a_report_names_what_cannot_be_read(common, tmp_path, capsys):
     assert run(["check", *common, f"out={tmp_path / 'check'}"]) == 0
     found = read_json(tmp_path / "check" / "check.json")
     assert len(pd.read_csv(tmp_path / "check" / "check.csv")) == N
-    assert "2 scans cannot be read" in capsys.readouterr().out
+    assert "Left out 2 of 62 scans that cannot be read" in capsys.readouterr().out
     assert "notes.txt" not in str(found)
 
 

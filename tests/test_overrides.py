@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from ssl_robust.overrides import check, quote_paths, values_of
+from ssl_robust.overrides import check, values_of
+from ssl_robust.quoting import quote_paths
 from ssl_robust.run import UserError
 
 NPZ = ["data=npz", "data.path='a.npz'"]

@@ -16,12 +16,11 @@ from typing import Any
 import pandas as pd
 
 from ssl_robust.data.typed_tables import EXCEL, PARQUET, read_excel, read_parquet
-from ssl_robust.data.unpacked import check_unpacked
+from ssl_robust.data.unpacked import UTF16, check_unpacked
 from ssl_robust.data.written import unguarded
 from ssl_robust.run import UserError
 
 TABLES = (".csv", ".tsv", *EXCEL, *PARQUET)
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # Excel's "Unicode text"; without a mark it is UTF-8
 _NO_TEXT = {
     b"PK": "a workbook or an archive; give it the ending .xlsx if it is one of Excel, or save it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "an Excel workbook of an old kind or with a password; save it as .xlsx without a password",
@@ -63,11 +62,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     for mark, what in _NO_TEXT.items():
         if start.startswith(mark) and path.suffix.lower() != ".zip":
             raise UserError(f"{path} is {what}")
-    options: dict[str, Any] = {"header": None, "encoding": _MARKS.get(start[:2], "utf-8-sig")}
+    options: dict[str, Any] = {"header": None, "encoding": "utf-16" if start.startswith(UTF16) else "utf-8-sig"}
     try:
         check_unpacked(path)
-        if b"\0" in start and start[:2] not in _MARKS:
-            raise UnicodeError
         head = pd.read_csv(path, sep="\0", engine="python", nrows=1, dtype=str, quoting=csv.QUOTE_NONE, **options)
         first = str(head.iloc[0, 0])
         told = re.fullmatch(r"sep=(.)", first.strip('"'))  # a line for Excel, before the names

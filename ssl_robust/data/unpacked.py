@@ -15,6 +15,7 @@ _SMALL = 256 * 2**20  # bytes, which any memory holds
 _MOST_PACKED = 100  # bytes from one byte; a bomb reaches 1,000
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _BLOCK = 2**20
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # how such a text begins where it says so
 
 
 def check_unpacked(path: Path) -> None:
@@ -24,7 +25,8 @@ def check_unpacked(path: Path) -> None:
         path: a CSV file, perhaps compressed, its ending says how.
 
     Raises:
-        ValueError: it begins with zero bytes, as files of numbers and texts in UTF-16 do, or is one endless line.
+        UnicodeError: it begins with zero bytes, as files of numbers do, and texts in UTF-16 that do not say so.
+        ValueError: it is one endless line.
         OSError: it is damaged.
         UserError: it is too large for its compressed size.
     """
@@ -36,8 +38,8 @@ def check_unpacked(path: Path) -> None:
     with opened(path) if opened else path.open("rb") as stream:
         file = cast(IO[bytes], stream)
         block = file.read(_BLOCK)
-        if b"\0" in block:
-            raise ValueError("it is no text")
+        if b"\0" in block and not block.startswith(UTF16):
+            raise UnicodeError("it is no text")
         if len(block) == _BLOCK and not {10, 13} & set(block):
             raise ValueError("its first line has no end")
         unpacked = len(block)

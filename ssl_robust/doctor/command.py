@@ -71,7 +71,8 @@ def _plan(stage: str, options: Sequence[str], as_json: bool) -> None:
     import contextlib
     import sys
 
-    from ssl_robust.overrides import check, quote_paths
+    from ssl_robust.overrides import check
+    from ssl_robust.quoting import quote_paths
 
     config, _ = check(stage, quote_paths(options, sweep=False))
     from ssl_robust.doctor.plan import estimate

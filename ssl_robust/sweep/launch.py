@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust import processes
-from ssl_robust.overrides import quote_path
+from ssl_robust.quoting import quote_path
 from ssl_robust.run import UserError
 from ssl_robust.settings import config_directory
 from ssl_robust.sweep.job import Job, read_outcome

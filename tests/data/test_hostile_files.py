@@ -76,7 +76,7 @@ def test_gigabytes_of_nothing_and_pictures_of_gigapixels_cost_nothing(root):
     started = time.monotonic()
     found = reasons(root)
     assert found["a/sparse.png"] == "is not an image"
-    assert "decompression bomb" in found["a/wide.png"]
+    assert "has more pixels" in found["a/wide.png"]
     assert time.monotonic() - started < 30
 
 

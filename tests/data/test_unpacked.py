@@ -37,8 +37,6 @@ def test_a_bomb_is_refused_and_a_table_is_not(tmp_path, kind, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("t.csv", b"path\0,label\n", "it is no text"),
-        ("t.csv", "path,label\n".encode("utf-16"), "it is no text"),
         ("t.csv", b"a" * (2**20 + 1), "its first line has no end"),
         ("t.csv.gz", gzip.compress(TEXT.encode())[:-20], "end-of-stream"),
         ("t.csv.gz", b"path,label\n", "gzipped"),
@@ -48,12 +46,12 @@ def test_a_bomb_is_refused_and_a_table_is_not(tmp_path, kind, monkeypatch):
 )
 def test_what_is_no_table_is_named(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=rf"cannot be read as a table \(.*{reason}.*\); save it as CSV in UTF-8"):
+    with pytest.raises(UserError, match=rf"cannot be read as a table \(.*{reason}.*\); expected a CSV in UTF-8"):
         read_table(tmp_path / name)
 
 
 def test_a_file_of_gigabytes_without_a_byte_in_it(tmp_path):
     with (tmp_path / "t.csv").open("wb") as file:
         file.truncate(2**33)
-    with pytest.raises(UserError, match="it is no text"):
+    with pytest.raises(UserError, match="is not in UTF-8"):
         read_table(tmp_path / "t.csv")

@@ -99,7 +99,7 @@ def test_files_of_several_folders_are_copied(table, tmp_path):
     """A table may name files above its own folder, where a tool that is given that folder would not find them."""
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "above.png")
     table.write_text("path\n../above.png\na/1.png\n")
-    manifest = load_manifest(data_settings("csv", path=str(table)))
-    assert placed(manifest, tmp_path / "out").paths == ["images/above.png", "images/a/1.png"]
+    manifest = load_manifest(data_settings("csv", path=str(table), root=str(tmp_path)))
+    assert placed(manifest, tmp_path / "out").paths == ["images/above.png", "images/my scans/a/1.png"]
     with pytest.raises(UserError, match="files of several folders"):
         placed(manifest, tmp_path / "out", "refer")

@@ -1,6 +1,6 @@
 """What runs a sweep has, and how they are named."""
 
-from ssl_robust.overrides import quote_paths
+from ssl_robust.quoting import quote_paths
 from ssl_robust.sweep.plan import plan
 
 
