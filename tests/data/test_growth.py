@@ -73,7 +73,7 @@ def test_a_set_that_lost_its_only_colours_and_16_bits_is_grey_again(decode, tmp_
 def test_a_changed_file_and_another_shape_are_decoded_again(decode):
     decode("grey0", "grey1")
     os.utime(decode.folder / "grey1.png", ns=(1, 1))
-    assert decode("grey0", "grey1", "grey2")[1] == ["grey1", "grey2"]
+    assert sorted(decode("grey0", "grey1", "grey2")[1]) == ["grey1", "grey2"]  # read side by side
     assert len(decode("grey0", "grey1", geometry=Geometry(8, 1, "pad"))[1]) == 2
 
 
