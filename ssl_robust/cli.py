@@ -218,7 +218,8 @@ def _refuse_at_once(name: str, config: DictConfig) -> None:
     if STAGES[name].makes_run:
         settings: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
         Claim(Path(config.out), name, settings, resume=config.resume, overwrite=config.overwrite)
-    data = config.get("data") or {}
+    data = config.get("data")
+    data = data if OmegaConf.is_dict(data) else {}  # the demo's are overrides for its own runs
     if data.get("homepage"):
         set_folder(data["path"], data["homepage"])
     for option in ("path", "index", "labels", "root"):

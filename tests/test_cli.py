@@ -92,6 +92,18 @@ def test_a_run_of_a_sweep_is_named_by_what_differs(stage, tmp_path, monkeypatch)
     assert all(re.fullmatch(r"data\.index-[\w.+-]{1,110}", name) for name in outs)
 
 
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "convert"])
+def test_every_stage_is_reached_with_what_it_needs_and_no_more(name, tmp_path, monkeypatch):
+    needs = {"pretrain": ["method=simclr"], "probe": ["checkpoint=none"], "embed": ["checkpoint=none"],
+             "finetune": ["checkpoint=none"]}  # fmt: skip
+    reached = []
+    monkeypatch.setattr("ssl_robust.cli._load", lambda place: lambda config: reached.append(place) or tmp_path)
+    monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
+    data = [] if name == "demo" else ["data=phantoms"]
+    assert run([name, *data, *needs.get(name, []), f"out={tmp_path / 'run'}"]) == 0
+    assert reached == [STAGES[name].function]
+
+
 def test_several_processes_are_refused_where_they_would_do_the_same(stage, tmp_path, capsys, monkeypatch):
     stage(lambda config: pytest.fail("must not start"))
     monkeypatch.setenv("WORLD_SIZE", "2")
