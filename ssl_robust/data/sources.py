@@ -12,6 +12,7 @@ import numpy as np
 
 from ssl_robust.data.formats.known import format_of, kind_of
 from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.scans import read_scan
 
 
 class Source(Protocol):
@@ -120,7 +121,7 @@ class FileSource:
         self.state = digest(*each)
 
     def read(self, row: int) -> np.ndarray:
-        return next(iter(self.read_together([row])))
+        return read_scan(self._files[row], self._parts[row], self._rules)
 
     @property
     def of_pictures_alone(self) -> bool:

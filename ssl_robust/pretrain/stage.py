@@ -132,37 +132,34 @@ def build_loop(
         recipe = fitting_views(settings["method"], settings["views"])
         views = Views(crops=method.crops, image_size=scans.image_size, channels=scans.channels, **recipe)
         check_smallest(encoder, views)
-        monitor = make_monitor(
-            scans, settings["monitor"], settings["views"], batch_size=batch_size, seed=settings["seed"]
-        )
-        loop = Loop(
+        seed = settings["seed"]
+        monitor = make_monitor(scans, settings["monitor"], settings["views"], batch_size=batch_size, seed=seed)
+        if settings["monitor"]["select"] == "knn" and not monitor.can_vote:
+            raise UserError("monitor.select=knn needs labels in train and val; take rankme, lidar, alpha_req or last")
+        return Loop(
             method,
             views=views,
-            batches=Batches(
-                scans,
-                rows,
-                batch_size=batch_size,
-                seed=settings["seed"],
-                shuffle=True,
-                drop_last=True,
-                rank=fabric.global_rank,
-                n_ranks=fabric.world_size,
-            ),
+            batches=_batches(scans, rows, batch_size, seed, fabric),
             monitor=monitor,
             optim=settings["optim"],
             trainer=settings["trainer"],
             monitor_every=settings["monitor"]["every"],
             snapshots=snapshots,
-            seed=settings["seed"],
+            seed=seed,
             fabric=fabric,
             precision=pick_precision(settings["trainer"]["precision"], fabric.device),
             loggers=loggers,
         )
-        if settings["monitor"]["select"] == "knn" and not monitor.can_vote:
-            raise UserError("monitor.select=knn needs labels in train and val; take rankme, lidar, alpha_req or last")
     except ValueError as error:
         raise UserError(f"an option of method, views or optim does not fit: {error}") from error
-    return loop
+
+
+def _batches(scans: ScanSet, rows: np.ndarray, batch_size: int, seed: int, fabric: Fabric) -> Batches:
+    """Shuffled whole batches, of which each process gets its share."""
+    rank, n_ranks = fabric.global_rank, fabric.world_size
+    return Batches(
+        scans, rows, batch_size=batch_size, seed=seed, shuffle=True, drop_last=True, rank=rank, n_ranks=n_ranks
+    )
 
 
 def _card(

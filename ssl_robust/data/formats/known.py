@@ -13,7 +13,7 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp"
 _DICOM = frozenset({".dcm", ".dicom", ".ima"})
 _VOLUMES = (".nii", ".nii.gz")
 EXPECTED = ", ".join([*sorted(_PICTURES), *sorted(_DICOM), *_VOLUMES])
-SEVERAL = frozenset({".tif", ".tiff", ".webp", ".png"})  # pictures that may hold more than one page
+SEVERAL = frozenset({".tif", ".tiff"})  # pictures that are opened for a look at their pages before any is read
 
 
 def kind_of(path: Path) -> str | None:

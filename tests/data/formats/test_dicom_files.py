@@ -99,12 +99,13 @@ def test_no_file_that_pydicom_decodes_is_refused():
             assert contents(path, Rules()).facts["size"] == f"{data.Rows} x {data.Columns}"
 
 
-def refused(path, sentence):
-    """Both functions refuse the file, and what they say names neither it nor anybody."""
-    with pytest.raises(ValueError, match=f"^{sentence}$") as caught:
+def refusal(path):
+    """What reading the file is refused with, which names neither the file nor anybody."""
+    with pytest.raises(ValueError, match="[a-z]") as caught:
         list(read(path, [""], Rules()))
     assert path.name not in str(caught.value)
     assert "DOE" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_what_holds_no_picture_says_what_it_is(dicom):
@@ -112,10 +113,10 @@ def test_what_holds_no_picture_says_what_it_is(dicom):
     data = dcmread(path)
     del data.PixelData
     data.save_as(path)
-    refused(path, r"holds no picture \(RT Plan\)")
+    assert re.fullmatch(r"holds no picture \(RT Plan\)", refusal(path))
     data.SOPClassUID = "1.2.3.4"
     data.save_as(path)
-    refused(path, "holds no picture")
+    assert re.fullmatch("holds no picture", refusal(path))
 
 
 def test_claims_are_compared_with_the_file_before_memory_is_taken(dicom):
@@ -125,10 +126,10 @@ def test_claims_are_compared_with_the_file_before_memory_is_taken(dicom):
     counted = dicom(RAMP, "d.dcm", syntax=RLELossless, frames=[b"\0" * 99], NumberOfFrames=999_999_999)
     tracemalloc.start()
     try:
-        refused(plain, "claims 65535 x 65535 pixels; expected no more than 178,956,970")
-        refused(coded, "claims 65535 x 65535 pixels; expected no more than 178,956,970")
-        refused(many, "is cut short: 8,192 of 8,191,999,991,808 bytes of its pixels are there")
-        refused(counted, "claims 999,999,999 frames in 128 bytes; it is damaged or cut short")
+        assert re.fullmatch("claims 65535 x 65535 pixels; expected no more than 178,956,970", refusal(plain))
+        assert re.fullmatch("claims 65535 x 65535 pixels; expected no more than 178,956,970", refusal(coded))
+        assert re.fullmatch("is cut short: 8,192 of 8,191,999,991,808 bytes of its pixels are there", refusal(many))
+        assert re.fullmatch("claims 999,999,999 frames in 128 bytes; it is damaged or cut short", refusal(counted))
         for path in (plain, coded, many, counted):
             with pytest.raises(ValueError, match="claims|cut short"):
                 contents(path, Rules())
@@ -149,7 +150,9 @@ def test_frames_that_call_themselves_another_size_than_the_header_are_not_decode
         place = next(raw.find(mark) for mark in (b"\xff\xc3", b"\xff\xf7", b"\xff\xc0") if mark + b"\0" in raw)
         raw[place + 5 : place + 9] = struct.pack(">2H", 60000, 60000)
     (tmp_path / "a.dcm").write_bytes(raw)
-    refused(tmp_path / "a.dcm", r"holds 60000 x 60000 pixels \(frame 0\), not the \d+ x \d+ of its header")
+    assert re.fullmatch(
+        r"holds 60000 x 60000 pixels \(frame 0\), not the \d+ x \d+ of its header", refusal(tmp_path / "a.dcm")
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_frames_that_call_themselves_another_size_than_the_header_are_not_decode
     ],
 )
 def test_headers_that_fit_no_picture_are_refused(dicom, elements, sentence):
-    refused(dicom(RAMP, **elements), sentence)
+    assert re.fullmatch(sentence, refusal(dicom(RAMP, **elements)))
 
 
 def test_an_element_of_the_wrong_kind_quotes_nobody(dicom):
@@ -174,9 +177,9 @@ def test_an_element_of_the_wrong_kind_quotes_nobody(dicom):
     rows = struct.pack("<HH2sHH", 0x28, 0x10, b"US", 2, 64)
     assert raw.count(rows) == raw.count(b"12345678") == 1
     path.write_bytes(raw.replace(rows, struct.pack("<HH2sH", 0x28, 0x10, b"LO", 8) + b"DOE^JANE"))
-    refused(path, "has no usable Rows in its header")
+    assert re.fullmatch("has no usable Rows in its header", refusal(path))
     path.write_bytes(raw.replace(b"12345678", b"DOE^JANE"))
-    refused(path, r"is damaged \(ValueError\)")
+    assert re.fullmatch(r"is damaged \(ValueError\)", refusal(path))
 
 
 def test_a_nest_of_sequences_is_refused(dicom):
@@ -185,7 +188,7 @@ def test_a_nest_of_sequences_is_refused(dicom):
     raw = path.read_bytes()
     place = raw.index(struct.pack("<HH2s", 0x28, 0x10, b"US"))
     path.write_bytes(raw[:place] + (end + item) * 20_000 + raw[place:])
-    refused(path, "is damaged: its header cannot be read")
+    assert re.fullmatch("is damaged: its header cannot be read", refusal(path))
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.9])
@@ -193,7 +196,9 @@ def test_files_cut_short_are_refused(dicom, kept):
     path = dicom(RAMP)
     raw = path.read_bytes()
     path.write_bytes(raw[: int(len(raw) * kept)])
-    refused(path, "is cut short: .*|holds no picture.*|is damaged.*|has no usable .*|is no DICOM file")
+    assert re.fullmatch(
+        "is cut short: .*|holds no picture.*|is damaged.*|has no usable .*|is no DICOM file", refusal(path)
+    )
 
 
 def test_bytes_changed_at_random_give_a_picture_or_a_sentence(dicom):
@@ -219,7 +224,7 @@ def test_a_file_without_its_first_132_bytes_is_read_if_it_is_dicom(dicom, tmp_pa
     np.testing.assert_array_equal(pixels, expected)
     for text in (b"", b"no scan", b"path,label\n" * 99):
         (tmp_path / "text.dcm").write_bytes(text)
-        refused(tmp_path / "text.dcm", "is no DICOM file")
+        assert re.fullmatch("is no DICOM file", refusal(tmp_path / "text.dcm"))
 
 
 def test_a_file_that_is_not_there_is_the_systems_error(tmp_path):
