@@ -71,7 +71,9 @@ class Monitor:
         if not fabric.is_global_zero:
             return {}
         rank, spread = spectra.effective_rank(vectors), spectra.feature_spread(vectors)
-        collapsed = len(vectors) >= _FEWEST and (spread < _COLLAPSED_SPREAD or rank < _COLLAPSED_RANK)
+        # A mean that all scans share lowers RankMe, yet a probe does not mind it: masked autoencoders have a large one.
+        own_rank = spectra.effective_rank(vectors - vectors.mean(axis=0))
+        collapsed = len(vectors) >= _FEWEST and (spread < _COLLAPSED_SPREAD or own_rank < _COLLAPSED_RANK)
         values = {"effective_rank": rank, "lidar": spectra.lidar(twins),
                   "spectral_decay": spectra.spectral_decay(vectors)}  # fmt: skip
         return self._vote(reference, vectors) | values | {"feature_spread": spread, "collapsed": int(collapsed)}

@@ -68,6 +68,14 @@ def test_collapsed_features_are_told(scans):
     assert collapsed["feature_spread"] < healthy["feature_spread"]
 
 
+def test_a_mean_that_all_scans_share_is_no_collapse_and_a_single_line_is(scans):
+    monitor = make_monitor(scans, SETTINGS, RECIPE, batch_size=16, seed=0)
+    apart = monitor(Features(lambda pixels: pixels[:, :400:100] + 5000), CPU)
+    line = monitor(Features(lambda pixels: pixels[:, :1] * torch.arange(1.0, 5) + torch.tensor([400.0, 0, 0, 0])), CPU)
+    assert apart["effective_rank"] < 1.5
+    assert (apart["collapsed"], line["collapsed"]) == (0, 1)
+
+
 def test_too_few_scans_do_not_tell_a_collapse(scans):
     monitor = make_monitor(scans, {**SETTINGS, "queries": 2}, RECIPE, batch_size=16, seed=0)
     assert monitor(Features(lambda pixels: pixels[:, :4]), CPU)["collapsed"] == 0
