@@ -30,7 +30,7 @@ STAGES = {
     "check": Stage(
         "ssl_robust.check.stage:check",
         "what is in the data, before training: leaks, duplicates, shortcuts",
-        "mend what it found, if anything, or leave those scans out (check.csv has a row for each); then learn an encoder\n"
+        "mend what it found, if anything, or leave those scans out (a row each in check.csv); then learn an encoder\n"
         "  ssl-robust pretrain {data} method=simclr out={out}-ssl",
     ),
     "views": Stage(

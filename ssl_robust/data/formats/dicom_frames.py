@@ -76,9 +76,9 @@ class Frames:
             self._check_coded_size(index)
             self._file.seek(self._start)
             return decoder.as_array(self._file, index=index, **self._options, **extra)
-        except Refused:
+        except (Refused, KeyboardInterrupt, SystemExit):
             raise
-        except Exception:  # decoders raise anything, and tell of every plug-in that failed
+        except BaseException:  # decoders raise anything (Rust's panic is no Exception), and tell of every plug-in
             missing = self.syntax.is_encapsulated and "pylibjpeg" not in decoder.available_plugins
             raise Refused(needs if missing else f"has damaged pixels (frame {index}, {name})") from None
 

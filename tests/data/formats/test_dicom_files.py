@@ -171,6 +171,16 @@ def test_headers_that_fit_no_picture_are_refused(dicom, elements, sentence):
     assert re.fullmatch(sentence, refusal(dicom(RAMP, **elements)))
 
 
+def test_runs_that_go_on_beyond_the_picture_are_damage(dicom):
+    """The decoder panics over them, with what is no `Exception`."""
+    pytest.importorskip("rle")
+    run = bytes([129, 7])  # 128 times the value 7
+    first, second = run * (RAMP.size // 128 + 1), run * (RAMP.size // 128)
+    frame = struct.pack("<16I", 2, 64, 64 + len(first), *[0] * 13) + first + second
+    path = dicom(RAMP, syntax=RLELossless, frames=[frame])
+    assert refusal(path) == "has damaged pixels (frame 0, RLE Lossless)"
+
+
 def test_an_element_of_the_wrong_kind_quotes_nobody(dicom):
     path = dicom(RAMP, WindowCenter=12345678, WindowWidth=1)
     raw = path.read_bytes()
