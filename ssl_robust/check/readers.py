@@ -90,14 +90,17 @@ def _strength(kappa: float) -> str:
 
 
 def _who_stands_apart(facts: Mapping[str, Any], behind: float) -> list[Finding]:
-    """Readers whose share of labels with the consensus is surely lower than that of all others together."""
+    """Readers whose share of labels with the consensus is surely lower than that of all others together.
+
+    Surely: by the upper end of Clopper and Pearson's 95 % interval, so that a few scans blame nobody.
+    """
     readers = [each for each in facts["readers"] if each["n_shared"]]
     same = [round(each["with_label"] * each["n_shared"]) for each in readers]
     findings = []
     for reader, k in zip(readers, same, strict=True):
         n, others = reader["n_shared"], sum(each["n_shared"] for each in readers) - reader["n_shared"]
         share = (sum(same) - k) / others if others else 0.0
-        if binomtest(k, n).proportion_ci(method="wilson").high < share - behind:
+        if binomtest(k, n).proportion_ci().high < share - behind:
             text = (
                 f"{reader['name']} gave the label that the scan has in {k / n:.0%} of {n:,} scans, the other readers "
                 f"in {share:.0%} of theirs: look at some of them with this reader, or leave the reader out"
