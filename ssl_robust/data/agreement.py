@@ -143,7 +143,7 @@ def in_words(found: dict[str, Any]) -> str:
 
 def _reader(votes: pd.Series, labels: pd.Series) -> dict[str, Any]:
     both = votes.notna().to_numpy() & labels.notna().to_numpy()
-    same = votes[both].to_numpy(dtype=object) == labels[both].to_numpy(dtype=object)
+    same = votes.to_numpy(dtype=object)[both] == labels.to_numpy(dtype=object)[both]
     return {
         "name": str(votes.name),
         "n": int(votes.notna().sum()),

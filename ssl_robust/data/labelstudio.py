@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pandas as pd
 
+from ssl_robust.data.columns import shown
 from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
@@ -75,7 +76,11 @@ def read_labelstudio(
     found: dict[str, Any] = dict(columns_of([task["data"] for task in tasks], named, _CARRIED, where=file.name))
     places = [_place(url, file.name) for url in found.pop("path")]
     files, names = files_below(base, places, file.name)
-    answers = [list(_answers(task, columns.get("label"), file.name)) for task in tasks]
+    control = columns.get("label")
+    if control is not None and not isinstance(control, str):
+        raise UserError(f"data.columns.label={shown(control)} must be one control; the annotators of {file.name} are "
+                        "readers without being named")  # fmt: skip
+    answers = [list(_answers(task, control, file.name)) for task in tasks]
     if annotator is not None:
         answers = _of_one(answers, str(annotator), file.name)
     truth = pd.Series([next((each.choice for each in some if each.is_truth), None) for some in answers], dtype="string")

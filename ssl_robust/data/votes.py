@@ -93,7 +93,8 @@ def as_columns(votes: pd.DataFrame) -> pd.DataFrame:
 def from_columns(table: pd.DataFrame) -> pd.DataFrame | None:
     """The votes that `as_columns` put into a table; None where there are none."""
     named = [name for name in table if name.startswith(COLUMN)]
-    return table[named].rename(columns=lambda name: name.removeprefix(COLUMN)) if named else None
+    names = {name: name.removeprefix(COLUMN) for name in named}
+    return pd.DataFrame(table[named]).rename(columns=names) if named else None
 
 
 def coded(votes: pd.DataFrame) -> tuple[np.ndarray, pd.Index]:

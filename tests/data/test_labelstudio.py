@@ -97,6 +97,10 @@ def test_a_consensus_that_does_not_fit_the_annotators(tmp_path):
     file = written(tmp_path, task("a.png", annotation("x", 1), annotation("y", 2)))
     with pytest.raises(UserError, match="data.consensus=dawid_skene needs three readers or more"):
         load(file, consensus="dawid_skene")
+    with pytest.raises(
+        UserError, match=r"data.columns.label=\[1,2\] must be one control; the annotators of export.json"
+    ):
+        load(file, columns={"label": ["1", "2"]})
     with pytest.raises(UserError, match="data.consensus=vote does not exist"):
         load(file, consensus="vote", annotator=1)
     file = written(tmp_path, task("a.png", annotation("x"), annotation("x"), annotation("y")))
