@@ -16,7 +16,8 @@ from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import ranked
-from ssl_robust.data.votes import share_of_readers
+from ssl_robust.data.agreement import agreement
+from ssl_robust.data.votes import as_columns, share_of_readers
 from ssl_robust.data.written import write_table
 from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
@@ -55,7 +56,7 @@ def audit(config: DictConfig) -> Path:
         corruption = noise_labels(manifest, settings["noise"], config.seed)
         table, how = _ranked(material, corruption, settings, run.path)
         write_table(run / "audit.csv", table)
-        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects)
+        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes)
         summary = summarize(
             table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
         )
@@ -72,7 +73,9 @@ def audit(config: DictConfig) -> Path:
             "checkpoint": None if config.checkpoint is None else name_of(config.checkpoint),
         }
         seconds = round(time.monotonic() - started, 2)
-        write_json(run / "audit.json", {**summary, **method, "noise": noise, "seconds": seconds})
+        readers = None if manifest.votes is None else agreement(manifest.votes, pd.Series(manifest.table["label"]))
+        about = {"readers": readers, "noise": noise, "seconds": seconds}
+        write_json(run / "audit.json", {**summary, **method, **about})
         print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
         _warn(summary, config.checkpoint)
     return run.path
@@ -133,8 +136,8 @@ def _ranked(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The audit table and how neighbours were found.
 
-    It has `path`; `agreement`, the share of readers who gave the label, where there were several; `is_wrong`, where the
-    truth of any label is known.
+    It has `path`; where there were several readers `agreement`, the share of those who looked that gave the label, and
+    what each gave; `is_wrong`, where the truth of any label is known.
     """
     manifest = material.manifest
     given, classes = corruption.labels, list(manifest.classes)
@@ -155,6 +158,7 @@ def _ranked(
     table.insert(1, "path", manifest.table["path"])
     if manifest.votes is not None:
         table["agreement"] = share_of_readers(manifest.votes, pd.Series(table["label"])).round(6)
+        table = table.join(as_columns(manifest.votes))
     truth = manifest.codes("true_label")
     if corruption.kind != "none":
         truth = np.where(truth >= 0, truth, manifest.codes())

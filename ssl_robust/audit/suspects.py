@@ -12,7 +12,9 @@ from ssl_robust.data.thumbnails import write_thumbnails
 from ssl_robust.run import write_json
 
 
-def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int) -> None:
+def write_suspects(
+    out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int, votes: pd.DataFrame | None = None
+) -> None:
     """Write suspects.json, and thumbnails.npz where there are pixels and suspects.
 
     Args:
@@ -20,6 +22,7 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
         table: the audit table, row i of it belongs to `pixels[i]`.
         pixels: (N, S, S, C) uint8 or uint16, or None.
         n_suspects: how many, in the order of their ranks.
+        votes: (N, R) labels of several readers, or None.
     """
     ranks = table["rank"].to_numpy(dtype=np.float64, na_value=np.inf)
     first = table.iloc[np.argsort(ranks, kind="stable")[: min(n_suspects, int(np.isfinite(ranks).sum()))]]
@@ -39,9 +42,14 @@ def write_suspects(out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *,
                 **described(line["sample_id"]),
                 **{name: line[name] for name in ("path", "suggested_label", "score", "rank")},
                 "is_wrong": None if wrong is pd.NA else bool(wrong),
+                "votes": None if votes is None else _votes(votes.iloc[row_of[line["sample_id"]]]),
                 "neighbors": [described(name) for name in line["neighbors"]],
             }
         )
     if pixels is not None and pictures:
         write_thumbnails(out, pixels, list(pictures))
     write_json(out / "suspects.json", {"has_thumbnails": pixels is not None and bool(pictures), "suspects": suspects})
+
+
+def _votes(row: pd.Series) -> list[dict[str, str | None]]:
+    return [{"reader": str(name), "label": None if pd.isna(label) else str(label)} for name, label in row.items()]

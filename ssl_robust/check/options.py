@@ -8,7 +8,7 @@ from typing import Any
 from ssl_robust.run import UserError
 
 _SHARES = ("blank", "saturated", "margin", "duplicates.floor", "duplicates.certain", "shortcuts.look",
-           "shortcuts.problem")  # fmt: skip
+           "shortcuts.problem", "readers.kappa", "readers.behind")  # fmt: skip
 _LEAST = {"n_shown": 0, "few_patients": 0, "duplicates.n_neighbors": 1, "shortcuts.folds": 2, "shortcuts.leaves": 2,
           "shortcuts.leaf_size": 1, "shortcuts.n_resamples": 1}  # fmt: skip
 

@@ -17,6 +17,7 @@ from ssl_robust.check.duplicates import find_duplicates, judge_duplicates
 from ssl_robust.check.files import file_facts, folders, tables
 from ssl_robust.check.findings import SEVERITIES, Finding, by_severity, counted, found
 from ssl_robust.check.options import refuse_impossible
+from ssl_robust.check.readers import describe_readers, judge_readers
 from ssl_robust.check.shortcuts import find_shortcuts, judge_shortcuts, properties
 from ssl_robust.check.values import describe_values, judge_values
 from ssl_robust.data.manifest import complete
@@ -64,6 +65,7 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
     ids = manifest.table["sample_id"].to_numpy(dtype=object)
     # One part after another: what it finds is noted under its name, and what that means is told.
     counts, facts = count(manifest), file_facts(manifest)
+    readers = describe_readers(manifest, rule=complete(settings["data"])["consensus"])
     look = appearance(scans, facts[["height", "width"]].to_numpy())
     values = describe_values(look, scans, facts, settings)
     blank = np.isin(np.arange(len(ids)), values["blank"])
@@ -74,6 +76,7 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
         *_judge_unreadable(scans, settings["data"]),
         *judge_duplicates(clusters, ids, has_patients=manifest.has_patients),
         *judge_counts(counts, few_patients=settings["few_patients"], is_folder="patient_pattern" in settings["data"]),
+        *judge_readers(readers, settings["readers"]),
         *judge_shortcuts(shortcuts, settings["shortcuts"]),
         *judge_values(values, ids, settings, has_window=manifest.source.files is not None),
     ])  # fmt: skip
@@ -84,6 +87,7 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
         "findings": [asdict(each) for each in findings],
         "n_findings": {name: sum(each.severity == name for each in findings) for name in SEVERITIES},
         "counts": counts,
+        "readers": readers,
         "files": tables(facts),
         "values": {**values, **{name: len(values[name]) for name in ("blank", "saturated", "framed")}},
         "duplicates": summary(clusters),

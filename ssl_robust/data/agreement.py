@@ -27,7 +27,8 @@ def agreement(votes: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
         labels: (N,) texts that were made of them, NA where none was.
 
     Returns:
-        readers: `name`, `n` labels given, `with_label` share of them that are the scan's label, for each;
+        readers: for each `name`, `n` labels given, `n_shared` of them on labelled scans that another reader saw, too,
+            and `with_label`, the share of those that are the scan's label, of which the reader's own vote is a part;
         n_scans: with a label of any reader; n_shared: of two or more; n_unsettled: of any, but without a label;
         unanimous: share of the shared scans on which all who looked agree;
         pairwise: mean share of pairs of readers that agree, over the shared scans;
@@ -46,7 +47,7 @@ def agreement(votes: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
         kappa = {"name": "Fleiss' kappa", "value": _or_none(fleiss_kappa(counts))}
     of_classes = class_agreement(counts)
     return {
-        "readers": [_reader(pd.Series(votes[name]), labels) for name in votes],
+        "readers": [_reader(pd.Series(votes[name]), labels.mask(looked < 2)) for name in votes],
         "n_scans": int((looked > 0).sum()),
         "n_shared": len(shared),
         "n_unsettled": int(((looked > 0) & labels.isna().to_numpy()).sum()),
@@ -142,10 +143,11 @@ def in_words(found: dict[str, Any]) -> str:
 
 def _reader(votes: pd.Series, labels: pd.Series) -> dict[str, Any]:
     both = votes.notna().to_numpy() & labels.notna().to_numpy()
-    same = votes[both].to_numpy(dtype=object) == labels[both].to_numpy(dtype=object)
+    same = votes.to_numpy(dtype=object)[both] == labels.to_numpy(dtype=object)[both]
     return {
         "name": str(votes.name),
         "n": int(votes.notna().sum()),
+        "n_shared": len(same),
         "with_label": float(same.mean()) if len(same) else None,
     }
 

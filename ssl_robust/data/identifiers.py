@@ -28,6 +28,8 @@ SALT, LIST = ".ssl-robust-salt", "ssl-robust-ids.csv"
 def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
     """The manifest with the ids that `data.ids` asks for: its own, or hashes of ids, paths and patients.
 
+    Where they are hashed, readers are numbered as they were named, since a report says how each of them does.
+
     Args:
         manifest: with its splits, which hang on the ids as they were.
         settings: the `data` node; `ids` is auto (hashed where paths or headers of the scans name patients), plain or
@@ -52,7 +54,10 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
             "name a folder for them with data.ids_folder=, or show ids as they are with data.ids=plain"
         ) from None
     patients = _hashes(pd.Series(manifest.table["patient_id"]), salt, b"patient")
-    return replace(manifest, table=manifest.table.assign(sample_id=ids, path=ids, patient_id=patients))
+    votes = manifest.votes
+    if votes is not None:
+        votes = votes.set_axis([f"reader {number}" for number in range(1, votes.shape[1] + 1)], axis=1)
+    return replace(manifest, table=manifest.table.assign(sample_id=ids, path=ids, patient_id=patients), votes=votes)
 
 
 def _folder(settings: Mapping[str, Any]) -> Path:

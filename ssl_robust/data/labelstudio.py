@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pandas as pd
 
+from ssl_robust.data.columns import shown
 from ssl_robust.data.foreign import columns_of, files_below, read_foreign_json
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
+from ssl_robust.data.votes import Votes, check_rule
 from ssl_robust.files import UserError, existing
 
 _FORMAT = "Label Studio's JSON"
 _CARRIED = ("sample_id", "path", "patient_id", "split", "true_label")
-_SHOWN = 8  # annotators that a note names
+_UNNAMED = "unnamed annotator {}"
 
 
 class Answer(NamedTuple):
@@ -41,13 +42,15 @@ def read_labelstudio(
     annotator: str | int | None,
     classes: Sequence[str] | None,
     columns: Mapping[str, str | None],
+    consensus: str,
     fractions: Mapping[str, float],
     split_seed: int,
 ) -> Manifest:
     """Tasks -> manifest (https://labelstud.io/guide/task_format); ids are `data.sample_id`, else the relative path.
 
-    The label is what most annotators chose, none where they are equally divided or all skipped it; what is marked as
-    ground truth is the `true_label`, and the label where nobody else answered. Predictions are no labels.
+    Several annotators are readers, whose consensus is the label; none where they are equally divided or all skipped it.
+    What is marked as ground truth is the `true_label`, and an answer like others where nobody else gave one.
+    Predictions are no labels.
 
     Args:
         path: the exported file (format JSON, not JSON-MIN).
@@ -56,12 +59,13 @@ def read_labelstudio(
         classes: names in the order of the codes; None: the choices that occur.
         columns: how the tasks' data name the columns; `path` is `image` where it is null, `label` names the control
             (`from_name`) where there are several.
+        consensus: how one label is made of those of several annotators.
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
 
     Raises:
-        UserError: not of this format, an image on a server or outside of the folder, several choices at once, or no
-            answer of the annotator.
+        UserError: not of this format, an image on a server or outside of the folder, several choices at once, no answer
+            of the annotator, or a consensus that does not fit the annotators.
     """
     file = existing(path, "data.path")
     tasks = read_foreign_json(file, list, _FORMAT)
@@ -72,17 +76,22 @@ def read_labelstudio(
     found: dict[str, Any] = dict(columns_of([task["data"] for task in tasks], named, _CARRIED, where=file.name))
     places = [_place(url, file.name) for url in found.pop("path")]
     files, names = files_below(base, places, file.name)
-    answers = [list(_answers(task, columns.get("label"), file.name)) for task in tasks]
+    control = columns.get("label")
+    if control is not None and not isinstance(control, str):
+        raise UserError(f"data.columns.label={shown(control)} must be one control; the annotators of {file.name} are "
+                        "readers without being named")  # fmt: skip
+    answers = [list(_answers(task, control, file.name)) for task in tasks]
     if annotator is not None:
         answers = _of_one(answers, str(annotator), file.name)
-    _say_differing(answers, file.name)
     truth = pd.Series([next((each.choice for each in some if each.is_truth), None) for some in answers], dtype="string")
     found["true_label"] = truth.fillna(found["true_label"]) if "true_label" in found else truth
     ids, defaults = found.get("sample_id"), pd.Series(names, dtype="string")
+    given = _by_annotator(answers)
+    votes = _votes(given, consensus, file.name)
     table = {**found, "path": names, "sample_id": defaults if ids is None else ids.fillna(defaults),
-             "label": [_majority(some) for some in answers]}  # fmt: skip
+             "label": next((column for _, column in given.items()), None)}  # fmt: skip
     return build_manifest(table, FileSource(files, names), classes=classes, fractions=fractions, split_seed=split_seed,
-                          where=file.name)  # fmt: skip
+                          where=file.name, votes=votes)  # fmt: skip
 
 
 def _place(url: Any, where: str) -> str:
@@ -135,20 +144,30 @@ def _of_one(answers: Sequence[Sequence[Answer]], annotator: str, where: str) -> 
     return [[each for each in some if each.annotator == annotator] for some in answers]
 
 
-def _majority(answers: Sequence[Answer]) -> str | None:
-    votes = [each.choice for each in answers if not each.is_truth] or [each.choice for each in answers]
-    (first, most), *others = Counter(votes).most_common(2) or [(None, 0)]
-    return None if others and others[0][1] == most else first
+def _by_annotator(answers: Sequence[Sequence[Answer]]) -> pd.DataFrame:
+    """(N, R) choices, a column for each annotator, NA where one did not answer.
 
-
-def _say_differing(answers: Sequence[Sequence[Answer]], where: str) -> None:
-    people = sorted({each.annotator for some in answers for each in some if each.annotator})
-    differing = sum(len({each.choice for each in some if not each.is_truth}) > 1 for some in answers)
-    ties = sum(bool(some) and _majority(some) is None for some in answers)
-    if differing:
-        shown = ", ".join(people[:_SHOWN]) + (", …" if len(people) > _SHOWN else "")
-        print(
-            f"Note: {where}: the annotators differ on {differing} of {len(answers)} scans; what most of them chose is "
-            f"the label, and {ties} ties count as unlabelled (data.annotator= takes one of {shown or 'them'})",
-            file=sys.stderr,
+    What is marked as ground truth counts only where nobody else answered. Annotators who are not told are columns by
+    their place in a task, since nothing says who of one task is who of the next.
+    """
+    rows = []
+    for some in answers:
+        counted = [each for each in some if not each.is_truth] or some
+        unnamed = (_UNNAMED.format(place) for place in itertools.count(1))
+        rows.append(
+            {(f"annotator {each.annotator}" if each.annotator else next(unnamed)): each.choice for each in counted}
         )
+    names = sorted({name for row in rows for name in row}, key=lambda name: (len(name), name))  # 2 before 10
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype="string") for name in names})
+
+
+def _votes(given: pd.DataFrame, rule: str, where: str) -> Votes | None:
+    """The choices of several annotators; None of one, or none."""
+    check_rule(rule)
+    if given.shape[1] < 2:
+        return None
+    check_rule(rule, n_readers=given.shape[1])
+    if rule == "dawid_skene" and _UNNAMED.format(2) in given:
+        raise UserError(f"{where} does not tell who answered, and data.consensus=dawid_skene weighs how each annotator "
+                        "errs; take data.consensus=majority")  # fmt: skip
+    return Votes(given, rule, typed=False)

@@ -111,7 +111,7 @@ def build_manifest(
         fractions: shares of `val` and `test` where the splits are made here.
         split_seed: seed of those splits.
         where: what to call the data in messages.
-        votes: labels of several people, whose consensus is `label`.
+        votes: labels of several people, whose consensus is `label`, or was when that was made.
 
     Raises:
         UserError: no scan, an id or a class twice, an unknown split, labels that are not of `classes` or no classes.
@@ -129,8 +129,10 @@ def build_manifest(
     table = None
     if votes is not None:
         table = pd.DataFrame(dict(zip(readers, given, strict=True)))
-        check_votes(table, where)
-        found["label"] = consensus(votes._replace(table=table))
+        if votes.typed:
+            check_votes(table, where)
+        if votes.rule is not None:
+            found["label"] = consensus(table, votes.rule)
     if classes is None:
         check_sorts(found["label"], where)
     names = {*found["label"].dropna(), *found["true_label"].dropna()}
@@ -191,8 +193,8 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
         _refuse_columns(settings, wanted)
     manifest = reader(**{name: settings[name] for name in wanted})
     if manifest.votes is None and settings["consensus"] != defaults("data", "_common")["consensus"]:
-        print("Note: data.consensus changes nothing, as no several columns are named as data.columns.label=[…]",
-              file=sys.stderr)  # fmt: skip
+        print("Note: data.consensus changes nothing, as no several readers are there (columns of a table are named as "
+              "data.columns.label=[…])", file=sys.stderr)  # fmt: skip
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
     return identified(manifest, settings)

@@ -16,6 +16,7 @@ from ssl_robust.data.labels import check_single, without_spelled
 from ssl_robust.run import UserError
 
 RULES = ("majority", "dawid_skene")
+COLUMN = "vote_"  # before a reader's name, in tables of this package
 _EQUAL = 1e-6  # probabilities nearer to each other are a tie
 
 
@@ -24,11 +25,13 @@ class Votes(NamedTuple):
 
     Attributes:
         table: (N, R) texts, one column for each reader, NA where one gave no label.
-        rule: one of `RULES`.
+        rule: one of `RULES`; None where the label was made already and is kept.
+        typed: whether readers typed their words, which may be misspelled, rather than chose among given ones.
     """
 
     table: pd.DataFrame
-    rule: str
+    rule: str | None
+    typed: bool = True
 
 
 def pick_votes(
@@ -52,17 +55,14 @@ def pick_votes(
         UserError: a column is not there, is empty or is named twice, there is only one, a cell holds several labels, or
             the rule is none.
     """
-    if rule not in RULES:
-        raise UserError(f"data.consensus={rule} does not exist; expected {' or '.join(RULES)}")
+    check_rule(rule)
     named = columns.get("label")
     if named is None or isinstance(named, str):
         return None
     if len(named) < 2 or len(set(named)) < len(named):
         raise UserError(f"data.columns.label={shown(named)} must be several columns, one for each reader; a single one "
                         "is written without brackets")  # fmt: skip
-    if rule == "dawid_skene" and len(named) < 3:
-        raise UserError("data.consensus=dawid_skene needs three readers or more, of two nothing tells who erred; "
-                        "take data.consensus=majority")  # fmt: skip
+    check_rule(rule, n_readers=len(named))
     for column in named:
         if column not in table:
             raise absent(table, column, "label", where, among=named)
@@ -72,20 +72,49 @@ def pick_votes(
     return Votes(pd.DataFrame(without_spelled(found, classes, where, names=named)), rule)
 
 
+def check_rule(rule: str, *, n_readers: int | None = None) -> None:
+    """`data.consensus` is one of `RULES` and fits the readers, where these are known.
+
+    Raises:
+        UserError: it is none, or needs more readers.
+    """
+    if rule not in RULES:
+        raise UserError(f"data.consensus={rule} does not exist; expected {' or '.join(RULES)}")
+    if rule == "dawid_skene" and n_readers is not None and n_readers < 3:
+        raise UserError("data.consensus=dawid_skene needs three readers or more, of two nothing tells who erred; "
+                        "take data.consensus=majority")  # fmt: skip
+
+
+def as_columns(votes: pd.DataFrame) -> pd.DataFrame:
+    """The votes as columns of a table of this package, which no other column is named like."""
+    return votes.add_prefix(COLUMN)
+
+
+def from_columns(table: pd.DataFrame) -> pd.DataFrame | None:
+    """The votes that `as_columns` put into a table; None where there are none."""
+    named = [name for name in table if name.startswith(COLUMN)]
+    names = {name: name.removeprefix(COLUMN) for name in named}
+    return pd.DataFrame(table[named]).rename(columns=names) if named else None
+
+
 def coded(votes: pd.DataFrame) -> tuple[np.ndarray, pd.Index]:
     """(N, R) int64 codes, -1 where there is no label, and the K classes that the readers gave, sorted."""
     codes, classes = pd.factorize(votes.to_numpy(dtype=object, na_value=None).ravel(), sort=True)
     return codes.reshape(votes.shape).astype(np.int64), pd.Index(classes)
 
 
-def consensus(votes: Votes) -> pd.Series:
+def consensus(votes: pd.DataFrame, rule: str) -> pd.Series:
     """(N,) one label for each scan, as texts; NA where nobody voted, and in a tie, which nothing settles.
 
     A tie that the order of the classes or a draw settled would be a label that no reader stands for more than for
     another; such a scan counts as unlabelled.
+
+    Args:
+        votes: (N, R) texts, NA where a reader gave no label.
+        rule: one of `RULES`.
     """
-    codes, classes = coded(votes.table)
-    if votes.rule == "majority":
+    codes, classes = coded(votes)
+    if rule == "majority":
         weights = vote_counts(codes, n_classes=len(classes)).astype(np.float64)
     else:
         weights = dawid_skene(codes, n_classes=len(classes)).probabilities

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.columns import pick, read_table
+from ssl_robust.data.votes import COLUMN, as_columns
 from ssl_robust.data.written import write_table
 from ssl_robust.files import UserError, existing
 from ssl_robust.records import Embeddings
@@ -24,16 +25,22 @@ COLUMNS = ("sample_id", "path", "label", "patient_id", "split", "true_label")
 _CHUNK = 65536  # rows looked at together
 
 
-def write_samples(samples: pd.DataFrame, directory: str | Path) -> None:
+def write_samples(samples: pd.DataFrame, directory: str | Path, *, votes: pd.DataFrame | None = None) -> None:
     """Write `samples.csv`, in the order given; columns of which nothing is known are left out.
 
     Patients are numbered, as they are used for grouping only.
+
+    Args:
+        samples: of a manifest.
+        directory: where to.
+        votes: (N, R) labels of several readers, each of whom gets a column.
     """
     if "patient_id" in samples:
         patients = pd.Series(pd.factorize(samples["patient_id"])[0], index=samples.index)
         samples = samples.assign(patient_id=patients.astype("string").mask(patients < 0))
     known = ["sample_id", *(name for name in COLUMNS[1:] if name in samples and samples[name].notna().to_numpy().any())]
-    write_table(Path(directory) / SAMPLES, pd.DataFrame(samples[known]))
+    table = pd.DataFrame(samples[known])
+    write_table(Path(directory) / SAMPLES, table if votes is None else table.join(as_columns(votes)))
 
 
 def read_embeddings(
@@ -52,7 +59,8 @@ def read_embeddings(
             Ids default to the row number.
 
     Returns:
-        Memory-mapped float32 vectors (another type of number is converted) and all six columns, NA where unknown.
+        Memory-mapped float32 vectors (another type of number is converted) and all six columns, NA where unknown; of a
+        run also the readers' votes, see `from_columns`.
 
     Raises:
         UserError: a file is missing or no table of numbers, the lengths differ (the message states both), an id
@@ -64,7 +72,9 @@ def read_embeddings(
         read_run(place, stage="embed")
         if not (place / VECTORS).is_file():
             raise UserError(f"{place} is an unfinished embed run; continue it with the same command and resume=true")
-        samples, place = _complete(read_table(place / SAMPLES), place / SAMPLES, {}), place / VECTORS
+        own = read_table(place / SAMPLES)
+        samples = _complete(own, place / SAMPLES, {}).join(own.filter(regex=f"^{COLUMN}"))
+        place /= VECTORS
     vectors = _read_vectors(existing(place, "data.path"))
     if labels is not None:
         file = existing(labels, "data.labels")

@@ -78,7 +78,7 @@ def embed(
                             origin=origin)  # fmt: skip
             shards = write() if fabric is None else together(fabric, write)
             if part[0] == 0:
-                write_samples(scans.manifest.table, directory)
+                write_samples(scans.manifest.table, directory, votes=scans.manifest.votes)
                 _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))
     if part[0] == 0:
         shutil.rmtree(directory / SHARDS, ignore_errors=True)

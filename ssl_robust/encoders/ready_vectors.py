@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ssl_robust.data.columns import read_table
 from ssl_robust.data.found import say_found
 from ssl_robust.data.labels import without_spelled
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import ArraySource
-from ssl_robust.data.votes import pick_votes
+from ssl_robust.data.votes import Votes, from_columns, pick_votes
 from ssl_robust.encoders.embedding_files import read_embeddings
 from ssl_robust.files import existing
 from ssl_robust.run import UserError
+from ssl_robust.settings import defaults
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,14 +51,27 @@ def read_vectors(config: DictConfig, *, unknown_split: str | None) -> tuple[np.n
     elif samples["split"].isna().to_numpy().all():
         raise UserError(f"{where} names no split; add a column with train and test, or name it: data.columns.split=…")
     source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), _digest(emb.vectors))
-    columns, votes = {str(name): column for name, column in samples.items()}, None
-    if data.labels is not None:  # the table of an embed run has been through this
+    columns = {str(name): column for name, column in samples.items()}
+    if data.labels is None:  # the table of an embed run has been through this
+        votes = _kept(samples, data.consensus)
+    else:
         columns = without_spelled(columns, None, where)
         table = read_table(existing(data.labels, "data.labels"))
         votes = pick_votes(table, data.columns, data.consensus, classes=None, where=where)
     manifest = build_manifest(columns, source, classes=None, fractions={}, split_seed=0, where=where, votes=votes)
     say_found(manifest, f"vectors of {emb.vectors.shape[1]} numbers", splits=unknown_split is None)
     return emb.vectors, manifest
+
+
+def _kept(samples: pd.DataFrame, consensus: str) -> Votes | None:
+    """The votes that an embed run has saved beside the labels it made of them."""
+    found = from_columns(samples)
+    if found is None:
+        return None
+    if consensus != defaults("data", "embeddings")["consensus"]:
+        print("Note: data.consensus changes nothing, as the labels of an embed run are made already; embed again "
+              "with it", file=sys.stderr)  # fmt: skip
+    return Votes(found, rule=None, typed=False)
 
 
 def _digest(vectors: np.ndarray) -> str:

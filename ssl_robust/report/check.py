@@ -9,6 +9,7 @@ from ssl_robust.report.artefacts import read_thumbnails
 from ssl_robust.report.plots import Dots, dot_plot
 from ssl_robust.run import read_json
 
+_MOST = 8  # readers whose kappas with each other make a table that can be read
 _FACTS = {"format": "format", "bits": "bits per value", "color": "color", "modality": "modality"}
 
 
@@ -28,10 +29,25 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "summary": summary,
         "largest_class": max((each["n"] for each in summary["counts"]["classes"]), default=0),
         "texts": {_FACTS.get(name, name): values for name, values in summary["files"]["texts"].items()},
+        "readers": _readers(summary.get("readers")),
         "plot": _plot(summary["shortcuts"]),
         "thumbnails": read_thumbnails(directory / "thumbnails.npz") if shown["has_thumbnails"] else [],
         "settings": run["config"],
     }
+
+
+def _readers(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A row for each reader, with Cohen's kappa with each of the others where these are few."""
+    if found is None:
+        return None
+    names = [each["name"] for each in found["readers"]]
+    kappas = {frozenset(pair["readers"]): pair["kappa"] for pair in found["pairs"]}
+    columns = names if len(names) <= _MOST else []
+    rows = [
+        {**each, "kappas": [kappas.get(frozenset((each["name"], other))) for other in columns]}
+        for each in found["readers"]
+    ]
+    return {"rows": rows, "columns": columns, "classes": list(found["readers"][0].get("sensitivity", []))}
 
 
 def _plot(shortcuts: list[dict[str, Any]]) -> Any:

@@ -98,6 +98,20 @@ def test_several_readers_are_one_label_and_its_agreement(embeddings, tmp_path):
     assert rows["label"].iloc[6:].tolist() == given.iloc[6:].tolist()
     assert rows["agreement"].astype(float).iloc[:4].tolist() == pytest.approx([2 / 3] * 4)
     assert set(rows["agreement"].iloc[10:]) == {"1.0"}
+    assert rows["vote_c"].iloc[:10].tolist() == given.iloc[::-1].iloc[:10].tolist()
+    assert rows["vote_c"].iloc[10:].isna().all()
+    readers = json.loads((out / "audit.json").read_text())["readers"]
+    assert [each["n"] for each in readers["readers"]] == [59, 59, 10]
+    assert readers["n_unsettled"] == 0
+    suspects = {each["sample_id"]: each for each in json.loads((out / "suspects.json").read_text())["suspects"]}
+    assert suspects["-scan/04"]["votes"] == [
+        {"reader": "a", "label": EVIL}, {"reader": "b", "label": EVIL}, {"reader": "c", "label": EVIL},
+    ]  # fmt: skip
+    assert suspects["-scan/40"]["votes"][2] == {"reader": "c", "label": None}
+    page = render(out).read_text(encoding="utf-8")
+    assert "59 of 60 scans have labels of two readers or more, and all agree on" in page
+    assert "c: –" in page
+    assert EVIL not in page
     assert "agreement" not in rows_of(start(tmp_path, *embeddings, "data.columns.label=a", name="one"))[0]
 
 

@@ -58,7 +58,8 @@ def test_a_report_gets_plain_numbers():
     labels = pd.Series(["1", "2", "3", "3", "2", None, "4", "1", "2", "5", "1", "3"], dtype="string")
     found = agreement(table, labels)
     json.dumps(found, allow_nan=False)
-    assert found["readers"][2] == {"name": "C", "n": 11, "with_label": 0.8}
+    # Of C's labels one is on a scan that nobody else saw, where it agrees with itself, one on a scan without a label.
+    assert found["readers"][2] == {"name": "C", "n": 11, "n_shared": 9, "with_label": 7 / 9}
     assert (found["n_scans"], found["n_shared"], found["n_unsettled"]) == (12, 11, 1)
     assert found["unanimous"] == pytest.approx(8 / 11)
     assert found["kappa"]["name"] == "Fleiss' kappa"

@@ -56,13 +56,13 @@ def test_several_annotators_are_several_readers(tmp_path, capsys):
         task("b c+d.png", annotation("x", people[0]), annotation("y", 2), annotation("z", 3, was_cancelled=True)),
         task("upload/1/x.png", annotation("x", 2), annotation("y", 2)),
     )
-    assert load(file).table["label"].fillna("-").tolist() == ["x", "-", "y"], (
-        "a tie is no label, the last answer counts"
-    )
-    said = capsys.readouterr().err
-    assert "the annotators differ on 2 of 3 scans" in said
-    assert "1 ties count as unlabelled (data.annotator= takes one of 1, 2, 3)" in said
-    assert "clinic" not in said
+    manifest = load(file)
+    assert manifest.table["label"].fillna("-").tolist() == ["x", "-", "y"], "a tie is no label, the last answer counts"
+    assert {name: column.fillna("-").tolist() for name, column in manifest.votes.items()} == {
+        "annotator 1": ["x", "x", "-"], "annotator 2": ["y", "y", "y"], "annotator 3": ["x", "-", "-"],
+    }  # fmt: skip
+    assert load(file, annotator=2).votes is None
+    assert capsys.readouterr().err == ""
     assert load(file, annotator=2).table["label"].fillna("-").tolist() == ["y", "y", "y"]
     assert load(file, annotator="1").table["label"].fillna("-").tolist() == ["x", "x", "-"]
     with pytest.raises(UserError, match=r"data.annotator=9 has answered nothing in export.json; choose one of 1, 2, 3"):
@@ -75,6 +75,44 @@ def test_ground_truth_is_the_true_label(tmp_path, capsys):
     manifest = load(file)
     assert manifest.table["label"].tolist() == ["x", "y"]
     assert manifest.table["true_label"].tolist() == ["y", "y"]
+    assert capsys.readouterr().err == ""
+
+
+def test_dawid_and_skene_weigh_how_each_annotator_errs(tmp_path):
+    """Annotators 1 and 2 are right and 3 turns all round, so that two against one may be wrong."""
+    rows = ["xxy", "yyx"] * 20 + ["x-y", "-yx"]
+    tasks = [
+        task(f"{row}.png", *(annotation(choice, who) for who, choice in enumerate(line, start=1) if choice != "-"))
+        for row, line in enumerate(rows)
+    ]
+    file = written(tmp_path, *tasks)
+    for row in range(len(rows)):
+        (tmp_path / f"{row}.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert load(file).table["label"].tolist()[:40] == ["x", "y"] * 20
+    assert load(file).table["label"].isna().tolist()[40:] == [True, True]
+    assert load(file, consensus="dawid_skene").table["label"].tolist()[40:] == ["x", "y"]
+
+
+def test_a_consensus_that_does_not_fit_the_annotators(tmp_path):
+    file = written(tmp_path, task("a.png", annotation("x", 1), annotation("y", 2)))
+    with pytest.raises(UserError, match="data.consensus=dawid_skene needs three readers or more"):
+        load(file, consensus="dawid_skene")
+    with pytest.raises(
+        UserError, match=r"data.columns.label=\[1,2\] must be one control; the annotators of export.json"
+    ):
+        load(file, columns={"label": ["1", "2"]})
+    with pytest.raises(UserError, match="data.consensus=vote does not exist"):
+        load(file, consensus="vote", annotator=1)
+    file = written(tmp_path, task("a.png", annotation("x"), annotation("x"), annotation("y")))
+    manifest = load(file)
+    assert (manifest.table["label"][0], list(manifest.votes)[2]) == ("x", "unnamed annotator 3")
+    with pytest.raises(UserError, match=r"export.json does not tell who answered.*take data.consensus=majority"):
+        load(file, consensus="dawid_skene")
+
+
+def test_an_annotator_of_one_class_alone_is_no_misspelling(tmp_path, capsys):
+    file = written(tmp_path, task("a.png", annotation("rare", 1)), task("b c+d.png", annotation("x", 2)))
+    assert load(file).table["label"].tolist() == ["rare", "x"]
     assert capsys.readouterr().err == ""
 
 

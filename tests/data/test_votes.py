@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssl_robust.data.votes import Votes, check_votes, consensus, pick_votes, share_of_readers, vote_counts
+from ssl_robust.data.votes import check_votes, consensus, pick_votes, share_of_readers, vote_counts
 from ssl_robust.run import UserError
 
 
@@ -20,7 +20,7 @@ def texts(series):
 
 
 def test_most_votes_win_and_a_tie_stays_without_a_label():
-    found = consensus(Votes(table("xxy", "xyz", "--y", "xy-", "---", "yyy"), "majority"))
+    found = consensus(table("xxy", "xyz", "--y", "xy-", "---", "yyy"), "majority")
     assert texts(found) == ["x", None, "y", None, None, "y"]
     assert str(found.dtype) == "string"
 
@@ -28,8 +28,8 @@ def test_most_votes_win_and_a_tie_stays_without_a_label():
 def test_what_a_reader_always_turns_round_is_turned_back():
     good = ["xxxy", "yyyx"] * 30 + ["xxyx", "yyxy"] * 20  # three who mostly agree, and one who turns all round
     votes = table(*[line[:3] + ("y" if line[0] == "x" else "x") for line in good], "xx-y", "---x", "----")
-    assert texts(consensus(Votes(votes, "majority")))[-2:] == ["x", None]
-    assert texts(consensus(Votes(votes, "dawid_skene")))[-3:] == ["x", "y", None], "what the fourth says, turned round"
+    assert texts(consensus(votes, "majority"))[-2:] == ["x", None]
+    assert texts(consensus(votes, "dawid_skene"))[-3:] == ["x", "y", None], "what the fourth says, turned round"
 
 
 def test_votes_are_counted():

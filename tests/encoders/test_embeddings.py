@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ssl_robust.data.votes import from_columns
 from ssl_robust.encoders import embeddings
 from ssl_robust.encoders.embedding_files import read_embeddings, write_samples
 from ssl_robust.encoders.embeddings import embed, encode_rows
@@ -91,6 +92,17 @@ def test_columns_of_which_nothing_is_known_are_left_out(grey_scans, tmp_path):
     write_samples(grey_scans.manifest.table, tmp_path)
     header = (tmp_path / "samples.csv").read_text().splitlines()[0]
     assert header == "sample_id,path,label,patient_id,split"
+
+
+def test_the_votes_of_readers_are_kept_beside_the_label(grey_scans, tmp_path):
+    votes = pd.DataFrame({"=A": ["x", "", None, "NA"] * 5, "B": ["nan", "-1", "x", "y"] * 5}, dtype="string")
+    votes = votes.mask(votes == "")
+    write_samples(grey_scans.manifest.table, tmp_path, votes=votes)
+    np.save(tmp_path / "embeddings.npy", np.eye(20, dtype=np.float32))
+    write_json(tmp_path / "run.json", {"stage": "embed", "schema_version": 1})
+    read = read_embeddings(tmp_path).samples
+    pd.testing.assert_frame_equal(from_columns(read), votes)
+    assert read.drop(columns=["vote_=A", "vote_B"]).equals(grey_scans.manifest.table)
 
 
 def test_patients_are_numbered_as_they_are_used_for_grouping_only(grey_scans, tmp_path):

@@ -1,5 +1,7 @@
 """What is written for a tool comes back as it was, as far as the tool's format has a place for it."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,6 +87,27 @@ def test_arrays_become_pngs_without_loss(tmp_path, to, dtype, color):
     np.savez(path, train_images=images[:2], train_labels=[1, 0], test_images=images[2:], test_labels=[1])
     data = data_settings("npz", path=str(path), classes=["well", "ill"])
     check_same(load_manifest(data), read(to, written(to, data, tmp_path / "out")), to)
+
+
+def test_the_answers_of_several_annotators_come_back_as_readers(table, tmp_path):
+    """Tasks as they were written, each answered by three people, as Label Studio exports them."""
+    out = written("labelstudio", data_settings("csv", path=str(table)), tmp_path / "out", files="png")
+    tasks = json.loads((out / "tasks.json").read_text(encoding="utf-8"))
+    answers = {"first": "www", "=2nd()": "wwi", "b/2.png": "wi-", "4th": "iww"}
+    words = {"w": "well", "i": "ill"}
+    for each in tasks:
+        choices = answers[each["data"]["sample_id"]]
+        each["annotations"] = [
+            {"completed_by": {"id": who, "email": "who@clinic.org"}, "result": [
+                {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [words[choice]]}}]}
+            for who, choice in enumerate(choices, start=1) if choice != "-"
+        ]  # fmt: skip
+    (out / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    manifest = read("labelstudio", out)
+    labels = dict(zip(manifest.table["sample_id"], manifest.table["label"].fillna("-"), strict=True))
+    assert labels == {"first": "well", "=2nd()": "well", "b/2.png": "-", "4th": "well"}
+    third = dict(zip(manifest.table["sample_id"], manifest.votes["annotator 3"].fillna("-"), strict=True))
+    assert third == {"first": "well", "=2nd()": "ill", "b/2.png": "-", "4th": "well"}
 
 
 def test_class_folders_are_read_as_such(table, tmp_path):
