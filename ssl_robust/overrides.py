@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ssl_robust.records import Crop
 from ssl_robust.run import UserError
 from ssl_robust.settings import choices, compose, config_directory, defaults
+from ssl_robust.syntax import all_values, first_value, parse
 from ssl_robust.targets import check_targets
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 # What `--help` shows of a group that the user has to choose.
 _EXAMPLES = {"data": "folder", "method": "simclr", "to": "labelstudio"}
 _ABSENT = object()
-_LOADS = ("hydra/", "hydra.searchpath", "hydra.callbacks", "hydra.sweeper", "hydra.launcher")  # with code elsewhere
+# Where libraries take names that no file here knows: of `create_model`, of optimisers, loggers and launchers.
+_OPEN = ("encoder_args.", "data.windows.", "optim.", "logger.", "launcher.")
+_TEXTS = ("out", "encoder")  # never empty
+T = TypeVar("T")
 _SEEDS = 2**32  # what scikit-learn and NumPy's older generators take
 
 
@@ -46,87 +51,30 @@ def check(
     """
     from omegaconf import OmegaConf
 
-    parsed = [_parse(argument, sweep) for argument in arguments]
+    parsed = [parse(argument, sweep) for argument in arguments]
     groups = _group_names()
     chosen = [each for each in parsed if each.key_or_group in groups]
     for each in chosen:
         _check_group(stage, each.key_or_group)
-        for value in _values(each):
+        if each.is_add() or each.is_force_add():
+            raise UserError(f"{each.input_line} adds a group that is there already; write it without +")
+        for value in all_values(each):
             _check_choice(each.key_or_group, str(value))
     missing = [group for group in required_groups(stage) if group not in {each.key_or_group for each in chosen}]
     filled = [f"{group}={_EXAMPLES.get(group) or choices(group)[0]}" for group in missing]
-    bare = compose(stage, [f"{each.key_or_group}={_values(each)[0]}" for each in chosen] + filled)
+    bare = _composed(stage, [f"{each.key_or_group}={all_values(each)[0]}" for each in chosen] + filled)
     values = [each for each in parsed if each.key_or_group not in groups]
     for each in values:
         _check_option(stage, each, bare)
     if missing and not fill:
         raise UserError(f"{missing[0]}= is missing; choose one of {', '.join(choices(missing[0]))}")
-    first = [_first_value(each, argument) for each, argument in zip(parsed, arguments, strict=True)]
-    config = compose(stage, first + filled)
+    first = [first_value(each, argument) for each, argument in zip(parsed, arguments, strict=True)]
+    config = _composed(stage, first + filled)
     check_targets(OmegaConf.to_container(config))  # type: ignore[arg-type]
     if not fill:
-        _check_complete(stage, config)
+        _resolving(lambda: _check_complete(stage, config))
+        _resolving(lambda: OmegaConf.to_container(config, resolve=True))
     return config, [*arguments, *filled]
-
-
-class Value(NamedTuple):
-    """A value of an override: as it reaches the stage, and as Hydra writes it on a command line."""
-
-    value: Any
-    text: str
-
-
-def values_of(argument: str) -> tuple[str, list[Value]]:
-    """The option that an override names, and its value, or its values in a sweep.
-
-    Args:
-        argument: an override that `check` has seen.
-    """
-    override = _parse(argument, True)
-    key = override.get_key_element()
-    if not override.is_sweep_override():
-        return key, [Value(override.value(), override.get_value_element_as_str())]
-    # Texts in quotes are objects of Hydra's.
-    plain = [getattr(each, "text", each) for each in override.sweep_iterator()]
-    return key, [Value(*each) for each in zip(plain, override.sweep_string_iterator(), strict=True)]
-
-
-def _parse(argument: str, sweep: bool) -> Override:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    if argument.startswith("-"):
-        raise UserError(f"{argument} is not an option here; options are key=value, without dashes (see --help)")
-    if "=" not in argument and not argument.startswith("~"):
-        raise UserError(f"{argument!r} is not of the form key=value (no spaces around =); see --help for the options")
-    key, _, value = argument.partition("=")
-    if key != key.strip() or value != value.lstrip():
-        raise UserError(f"{argument!r} has spaces around =; write {key.strip()}={value.strip()}")
-    try:
-        override = OverridesParser.create().parse_override(argument)
-    except HydraException:
-        # A list of overrides (the demo's) is a list only if its parts are in quotes, not as a whole.
-        parts = value.startswith("[") and value.endswith("]") and "=" in value
-        quoted = f"its parts in quotes: '{key}=[\"…\"]'" if parts else f"it in quotes: \"{key}='…'\""
-        raise UserError(
-            f"{value} in {argument!r} holds characters that mean something to Hydra; put {quoted}"
-        ) from None
-    if override.is_sweep_override() and not sweep:
-        raise UserError(f"{argument!r} names several values; add -m to run them all, or quote one: \"{key}='{value}'\"")
-    return override
-
-
-def _values(override: Override) -> list[Any]:
-    """The values of an override: one, or those of a sweep."""
-    if not override.is_sweep_override():
-        return [override.value()]
-    return list(override.sweep_iterator())
-
-
-def _first_value(override: Override, argument: str) -> str:
-    if not override.is_sweep_override():
-        return argument
-    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
 
 
 def _group_names() -> set[str]:
@@ -163,19 +111,22 @@ def _check_choice(group: str, choice: str) -> None:
 
 def _check_option(stage: str, override: Override, config: DictConfig) -> None:
     key = override.key_or_group
-    if key.startswith(_LOADS) or (key.startswith("hydra") and "_target_" in str(override.input_line)):
-        raise UserError(f"{override.input_line} would have Hydra load or call what is not ssl-robust's; take it away")
-    if override.is_add() or override.is_delete() or key.startswith("hydra"):
-        return
     known = _flatten(config)
+    adds = override.is_add()  # with one plus; two of them replace or add
+    if adds and key in known and key != "encoder_args":  # into which all is merged
+        raise UserError(f"{override.input_line} adds what is there already; write it without +")
+    plus = adds or override.is_force_add()
+    if plus and key not in known and key.startswith(_OPEN) and "_target_" not in str(override.input_line):
+        return
     if key not in known:
         if holders := _choices_with(stage, key):
             raise UserError(f"{stage} has no option {key} as it is; add {' or '.join(holders)}")
         named = [name for name in known if "_target_" not in name]  # never what a user means
+        typed = override.input_line if adds else key
         raise UserError(
-            f"{stage} has no option {key}{_nearest(key, named)}; `ssl-robust {stage} --help` lists the options"
+            f"{stage} has no option {typed}{_nearest(key, named)}; `ssl-robust {stage} --help` lists the options"
         )
-    for value in _values(override):
+    for value in all_values(override):
         _check_type(key, value, known[key])
 
 
@@ -206,12 +157,22 @@ def _check_type(key: str, value: Any, default: Any) -> None:
             if number and isinstance(value, int) and 0 <= value < _SEEDS
             else f"a whole number from 0 to {_SEEDS - 1}"
         )
-    elif isinstance(default, DictConfig) and default:
-        wanted = None if isinstance(value, Mapping) else f"one of its parts, e.g. {key}.{next(iter(default))}="
+    elif key == "method.crops":
+        wanted = _not_crops(value)
+    elif isinstance(default, DictConfig):
+        names = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+        example = f"one of its parts, e.g. {key}.{next(iter(default))}=" if default else f"'{key}={{name: value}}'"
+        wanted = None if names else example
     elif isinstance(default, ListConfig):
-        wanted = f"a list such as '{key}=[…]'" if isinstance(value, (str, bool)) or value is None else None
+        wanted = None if isinstance(value, list) else f"a list such as '{key}=[…]'"
         if wanted and default and isinstance(default[0], str):
             wanted = f"a list such as '{key}=[\"{default[0]}\"]'"
+    elif key in _TEXTS:
+        wanted = None if isinstance(value, str) and value else f"a text such as {default}"
+    elif key == "checkpoint" and value == "":
+        wanted = "the directory of a pretrain run, default or none"
+    elif isinstance(default, str) and isinstance(value, Mapping):
+        wanted = f"a value such as {default}"
     elif key == "optim.lr":
         wanted = None if number and value > 0 else f"a number above 0 such as {default:g}"
     elif isinstance(default, int) and not key.startswith("views."):  # the views' amounts are numbers throughout
@@ -220,6 +181,44 @@ def _check_type(key: str, value: Any, default: Any) -> None:
         wanted = None if number else f"a number such as {default:g}"
     if wanted:
         raise UserError(f"{key}={'null' if value is None else value} does not fit, expected {wanted}")
+
+
+def _not_crops(value: Any) -> str | None:
+    """What was expected in place of crops that cannot be."""
+    try:
+        if isinstance(value, list) and value and all(Crop.read(each) for each in value):
+            return None
+    except ValueError as error:
+        return str(error)
+    return "a list of views such as 'method.crops=[{n: 2, size: 1.0}]'"
+
+
+def _composed(stage: str, overrides: Sequence[str]) -> DictConfig:
+    """`compose`, with whatever Hydra still does not take in one sentence."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return compose(stage, overrides)
+    except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{stage} cannot be put together from {' '.join(overrides)} ({first}); take that option away, or see --help"
+        ) from error
+
+
+def _resolving(act: Callable[[], T]) -> T:
+    """Do what follows `${…}`, and say which of them leads nowhere."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return act()
+    except (OmegaConfBaseException, RecursionError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{getattr(error, 'full_key', None) or 'an option'} refers by ${{…}} to what is not there ({first}); "
+            "name another option in it, or write \\${ for the characters themselves"
+        ) from error
 
 
 def _check_complete(stage: str, config: DictConfig) -> None:

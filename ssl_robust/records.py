@@ -6,6 +6,7 @@ ready-made embeddings never pays for torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,9 +50,20 @@ class Crop:
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> Crop:
-        """`{n: 2, size: 1.0}` of a configuration, perhaps with `scale: [0.1, 0.3]`."""
-        scale = settings.get("scale")
-        return cls(int(settings["n"]), float(settings["size"]), None if scale is None else (scale[0], scale[1]))
+        """`{n: 2, size: 1.0}` of a configuration, perhaps with `scale: [0.1, 0.3]`.
+
+        Raises:
+            ValueError: something else.
+        """
+        try:
+            scale = settings.get("scale")
+            limits = None if scale is None else (float(scale[0]), float(scale[1]))
+            crop = cls(int(settings["n"]), float(settings["size"]), limits)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+            crop = None
+        if crop is None or crop.n < 1 or not 0 < crop.size < math.inf:
+            raise ValueError(f"views such as {{n: 2, size: 1.0}}, perhaps with scale: [0.1, 0.3], not {settings}")
+        return crop
 
 
 @dataclass(frozen=True)

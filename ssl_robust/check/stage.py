@@ -20,6 +20,7 @@ from ssl_robust.check.options import refuse_impossible
 from ssl_robust.check.readers import describe_readers, judge_readers
 from ssl_robust.check.shortcuts import find_shortcuts, judge_shortcuts, properties
 from ssl_robust.check.values import describe_values, judge_values
+from ssl_robust.data.held import by_kind
 from ssl_robust.data.manifest import complete
 from ssl_robust.data.scanset import ScanSet, open_scans
 from ssl_robust.run import NotFine, Run, read_json, write_json
@@ -74,6 +75,7 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
     shortcuts = find_shortcuts(named, manifest.codes(), manifest.groups(), settings["shortcuts"], seed=settings["seed"])
     findings = by_severity([
         *_judge_unreadable(scans, settings["data"]),
+        *_tell_passed_over(manifest.passed_over),
         *judge_duplicates(clusters, ids, has_patients=manifest.has_patients),
         *judge_counts(counts, few_patients=settings["few_patients"], is_folder="patient_pattern" in settings["data"]),
         *judge_readers(readers, settings["readers"]),
@@ -93,6 +95,7 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
         "duplicates": summary(clusters),
         "shortcuts": [asdict(each) for each in shortcuts],
         "unreadable": scans.unreadable,
+        "passed_over": dict(manifest.passed_over),
         "shown": shown,
         "image_size": scans.image_size,
         "seconds": round(time.monotonic() - started, 2),
@@ -115,3 +118,8 @@ def _judge_unreadable(scans: ScanSet, data: Mapping[str, Any]) -> list[Finding]:
     effect = f", more than data.max_unreadable={limit:g}, so that other stages stop" if stops else ""
     text = f"{counted(len(lost), 'scan')} of {n:,} cannot be read{effect}: repair them or take them out"
     return [found("problem" if stops else "look", "files", text, [each["sample_id"] for each in lost])]
+
+
+def _tell_passed_over(kinds: Mapping[str, int]) -> list[Finding]:
+    text = f"files that hold no picture are passed over by every stage: {by_kind(kinds)}"
+    return [found("fine", "files", text)] if kinds else []

@@ -25,7 +25,6 @@ from ssl_robust.data.square_writer import SquareWriter
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 
 _VERSION = "3"  # part of the key: raise it when decoding or resizing changes
-_SAID_AFTER = 2.0  # seconds
 _DIM = 14  # of 16 bits; scans that use no more are a quarter as bright as others, or less
 _RELATIVES = 8  # caches that are searched for squares of a set that has grown
 
@@ -175,9 +174,10 @@ def _build(source: Source, n: int, geometry: Geometry, place: _Place, relatives:
     if source.states is not None:
         keep(place.rows, np.delete(source.states, [each["row"] for each in unreadable]), kinds)
     write_json(place.description, {"bytes": n_bytes, "unreadable": unreadable}, private=True)
-    if pace.scans and (before or time.monotonic() - started > _SAID_AFTER):
+    if pace.scans:  # of files; arrays need no decoding
         taken = f", took {n - len(new):,} over from an earlier time" if before else ""
-        print(f"Decoded {len(new):,} scans in {time.monotonic() - started:.1f} s{taken} (one core: {pace.in_words()})",
+        scans = f"{len(new):,} {'scan' if len(new) == 1 else 'scans'}"
+        print(f"Decoded {scans} in {time.monotonic() - started:.1f} s{taken} (one core: {pace.in_words()})",
               flush=True)  # fmt: skip
     if tops and of_pictures_alone(source):
         _say_dim(max(tops))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssl_robust.data.formats.known import EXPECTED, kind_of
+from ssl_robust.data.formats.known import EXPECTED, is_archive, kind_of
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.held import held
 from ssl_robust.data.manifest import Manifest, build_manifest
@@ -73,7 +73,8 @@ def read_folder(
     manifest = build_manifest(
         table, source, classes=classes, fractions=fractions, split_seed=split_seed, where=f"data.path={path}"
     )
-    return replace(manifest, personal=scans.personal or patient_pattern is not None, window=rules.window)
+    personal = scans.personal or patient_pattern is not None
+    return replace(manifest, personal=personal, window=rules.window, passed_over=scans.passed_over)
 
 
 def _files(path: str) -> tuple[Path, list[str], bool]:
@@ -86,6 +87,12 @@ def _files(path: str) -> tuple[Path, list[str], bool]:
     root = existing(path, "data.path", folder=True)
     others: Counter[str] = Counter()
     names = list(_image_files(root, others))
+    archives = {suffix: n for suffix, n in others.items() if is_archive(suffix)}
+    if archives and names:
+        there = ", ".join(f"{n} {suffix}" for suffix, n in sorted(archives.items()))
+        print(f"Note: data.path={path} holds archives ({there}); unpack those that hold scans", file=sys.stderr)
+    if archives and not names:
+        raise UserError(f"data.path={path} holds archives and no image, e.g. {next(iter(archives))}; unpack them first")
     if not names:
         there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
         raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
@@ -115,9 +122,14 @@ def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:
             elif kind_of(Path(entry.path)):
                 yield prefix + entry.name
             else:
-                others[Path(entry.name).suffix.lower()] += 1
+                others[_ending(entry.name)] += 1
 
     yield from below(str(root), "", frozenset())
+
+
+def _ending(name: str) -> str:
+    """Of a file that is no scan, as it is told of: `.csv`, `.tar.gz`."""
+    return ".tar.gz" if name.lower().endswith(".tar.gz") else Path(name).suffix.lower()
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

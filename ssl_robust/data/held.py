@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.formats.known import format_of
-from ssl_robust.data.formats.rules import Contents, Rules
-from ssl_robust.run import progress
+from ssl_robust.data.formats.rules import Contents, NoPicture, Rules
+from ssl_robust.run import UserError, progress
 
 
 @dataclass(frozen=True)
 class Held:
-    """Scans of some files, in order; row i of all four is one scan.
+    """Scans of some files, in order; row i of the first four is one scan.
 
     Attributes:
         of: (n,) which of the files.
@@ -30,6 +31,7 @@ class Held:
             which must not be torn apart by a split.
         personal: whether a file says whom it shows; names of such files may say so too.
         n_unnamed: files of several scans that do not say whom they show.
+        passed_over: how many files of each kind hold no picture, {"RT Plan": 3}; none of them is a scan.
     """
 
     of: np.ndarray
@@ -38,6 +40,7 @@ class Held:
     groups: list[str | None]
     personal: bool
     n_unnamed: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def patients(self, known: Sequence[Any] | None) -> list[str | None]:
         """The patient of each scan: the known one, else the group; a note says where files stand in for patients.
@@ -60,18 +63,25 @@ class Held:
 def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequence[str] | None = None) -> Held:
     """The scans of some files, from their headers; a file that cannot be read counts as one scan, and is told of later.
 
+    Files that are whole and hold no picture (reports and plans in DICOM) are no scans: a line says how many there are.
+
     Args:
         files: where they are.
         names: what they are called, of the same length.
         rules: which frames and slices are taken.
         wanted: the part of each file that is meant, "" = all; None: all of all.
+
+    Raises:
+        UserError: none of the files holds a picture.
     """
     wanted = wanted or [""] * len(files)
     n_threads = min(64, os.cpu_count() or 1)
     with ThreadPoolExecutor(n_threads) as pool:
         looked = pool.map(lambda file: _contents(file, rules), files)
-        found = list(progress(looked, total=len(files), what="looking into files"))
-    chosen = [(part,) if part else each.parts for part, each in zip(wanted, found, strict=True)]
+        seen = list(progress(looked, total=len(files), what="looking into files"))
+    passed_over = _passed_over(seen)
+    found = [Contents(parts=()) if isinstance(each, NoPicture) else each for each in seen]
+    chosen = [(part,) if part and each.parts else each.parts for part, each in zip(wanted, found, strict=True)]
     of = [row for row, each in enumerate(chosen) for _ in each]
     parts = [part for each in chosen for part in each]
     whole = [names[row] for row in of]
@@ -82,11 +92,30 @@ def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequ
         groups=[found[row].patient or several[row] for row in of],
         personal=any(each.patient is not None for each in found),
         n_unnamed=sum(name is not None and each.patient is None for name, each in zip(several, found, strict=True)),
+        passed_over=passed_over,
     )  # fmt: skip
 
 
-def _contents(file: Path, rules: Rules) -> Contents:
+def by_kind(passed_over: Mapping[str, int]) -> str:
+    """`3 RT Plan, 1 Basic Text SR`, the most frequent first."""
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(passed_over.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _passed_over(seen: Sequence[Contents | NoPicture]) -> dict[str, int]:
+    kinds = Counter(each.kind for each in seen if isinstance(each, NoPicture))
+    if seen and kinds.total() == len(seen):
+        raise UserError(
+            f"none of the {len(seen):,} files holds a picture ({by_kind(kinds)}); give the scans themselves"
+        )
+    if kinds:
+        print(f"Note: files that hold no picture are passed over: {by_kind(kinds)}", file=sys.stderr)
+    return dict(kinds)
+
+
+def _contents(file: Path, rules: Rules) -> Contents | NoPicture:
     try:
         return format_of(file).contents(file, rules)
+    except NoPicture as error:
+        return error
     except Exception:  # a damaged file may raise anything; reading it will say what is wrong
         return Contents()

@@ -10,7 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Manifest:
         window: which values of the files become black and white, as in `Rules`.
         votes: where `label` is a consensus: (N, R) class names, one column of dtype "string" for each reader, NA where
             one gave none; a class that no consensus came to need not be one of `classes`.
+        passed_over: how many files of each kind were found beside the scans and hold no picture, {"RT Plan": 3}.
     """
 
     table: pd.DataFrame
@@ -50,6 +51,7 @@ class Manifest:
     personal: bool = False
     window: str | tuple[float, float] = "auto"
     votes: pd.DataFrame | None = None
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -81,7 +81,7 @@ def read_csv(
     manifest = build_manifest(
         found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name, votes=votes
     )
-    return replace(manifest, personal=scans.personal, window=rules.window)
+    return replace(manifest, personal=scans.personal, window=rules.window, passed_over=scans.passed_over)
 
 
 def _check_paths(names: Sequence[str], where: str) -> None:

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ssl_robust.overrides import values_of
+from ssl_robust.syntax import values_of
 
 _LONGEST_LABEL = 100  # characters; file systems take 255 bytes
 

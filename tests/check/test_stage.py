@@ -1,9 +1,12 @@
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from planted import textures, write_set
@@ -59,6 +62,16 @@ def test_what_was_planted_is_told_in_order(folder, tmp_path, capsys):
     assert rows["ill/p3_7.png"]["blank"] == "True"
     assert rows["ill/p3_6.png"]["same_picture"] == ""
     assert (rows["ill/p3_6.png"]["height"], rows["ill/p3_6.png"]["format"]) == ("64.0", "PNG")
+
+
+def test_files_that_hold_no_picture_are_told_apart(folder, tmp_path):
+    shutil.copy(Path(pydicom.__file__).parent / "data" / "test_files" / "rtplan.dcm", folder / "ill" / "plan.dcm")
+    assert start(folder, tmp_path) == 0
+    summary = read(tmp_path / "run")
+    assert summary["passed_over"] == {"RT Plan": 1}
+    assert [each["sample_id"] for each in summary["unreadable"]] == ["ill/p0_0.png"]
+    texts = [each["text"] for each in summary["findings"] if each["severity"] == "fine"]
+    assert "files that hold no picture are passed over by every stage: 1 RT Plan" in texts
 
 
 def test_nothing_of_this_machine_and_no_tag_of_a_name_reaches_a_page(folder, tmp_path):

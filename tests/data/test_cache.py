@@ -77,6 +77,18 @@ def test_the_second_time_nothing_is_decoded(tmp_path, cache, reads):
     assert (first.pixels == COLOR).all()
 
 
+def test_the_speed_is_told_of_files_alone_and_of_what_was_decoded_now(tmp_path, cache, capsys):
+    Image.fromarray(COLOR[0]).save(tmp_path / "a.png")
+    source = FileSource([tmp_path / "a.png"], ["a.png"])
+    decoded(source, 1, AUTO, cache)
+    line = capsys.readouterr().out
+    assert line.startswith("Decoded 1 scan in 0.")
+    assert " (one core: pictures " in line
+    decoded(source, 1, AUTO, cache)
+    decoded(ArraySource(COLOR, "arrays"), 12, AUTO, cache)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_changed_file_or_geometry_is_decoded_again(tmp_path, cache, reads):
     decoded(files(tmp_path, COLOR), 12, AUTO, cache)
     os.utime(tmp_path / "3.png", ns=(1, 1))

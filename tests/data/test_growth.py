@@ -97,13 +97,12 @@ def test_what_is_damaged_is_not_taken_over(decode, harm):
     np.testing.assert_array_equal(pixels[..., 0], GREY[:3])
 
 
-def test_the_screen_says_how_fast_and_what_was_taken_over(decode, capsys, monkeypatch):
-    monkeypatch.setattr(cache, "_SAID_AFTER", 0.0)
+def test_the_screen_says_how_fast_and_what_was_taken_over(decode, capsys):
     decode("grey0", "grey1")
     assert "Decoded 2 scans in" in capsys.readouterr().out
     decode("grey0", "grey1", "grey2")
     line = capsys.readouterr().out
-    assert "Decoded 1 scans" in line
+    assert "Decoded 1 scan in" in line
     assert ", took 2 over from an earlier time (one core: pictures " in line
 
 

@@ -15,9 +15,8 @@ import numpy as np
 from pydicom import Dataset
 
 from ssl_robust.data.formats.dicom_frames import Frames, opened
-from ssl_robust.data.formats.dicom_header import Refused
 from ssl_robust.data.formats.dicom_values import colored, grey, measured
-from ssl_robust.data.formats.rules import Contents, Rules
+from ssl_robust.data.formats.rules import Contents, Refused, Rules
 
 _SAMPLED = 8  # frames that stand for all of a file when percentiles are taken
 # What de-identified files write in place of a patient; taken at its word it would put a whole set into one group.

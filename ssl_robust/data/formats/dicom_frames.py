@@ -16,7 +16,8 @@ from pydicom.encaps import get_frame, parse_basic_offsets, parse_fragments
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
-from ssl_robust.data.formats.dicom_header import Refused, quiet, read_head
+from ssl_robust.data.formats.dicom_header import quiet, read_head
+from ssl_robust.data.formats.rules import Refused
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from pydicom.pixels import as_pixel_options
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from ssl_robust.data.formats.rules import NoPicture, Refused
+
 _READ = (
     "SOPClassUID", "Modality", "StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
@@ -28,14 +30,13 @@ _READ = (
 )  # fmt: skip
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _MOST = 178_956_970  # pixels of a frame; Pillow refuses larger pictures too
+# Storage classes of the standard that hold pixels; all others (reports, plans, waveforms, …) never do.
+_OF_PICTURES = re.compile(r"Image|(?<!Surface )Segmentation|RT Dose|Map\b|US Volume|Volume Analysis|Overlay|AIT")
+_NO_PICTURES = {"1.3.12.2.1107.5.9.1": "Siemens CSA Non-Image"}  # private, beside many scans of that maker
 _PYDICOM = re.compile(r"pydicom\.")
 
 # Tracebacks of plug-ins, with what stands in the file; all of it comes as a sentence from here.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
-class Refused(ValueError):
-    """Why a file is not read, in a sentence that names nobody."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,10 @@ def read_head(file: BinaryIO) -> Head:
         raise Refused("is damaged: its header cannot be read" if known else "is no DICOM file") from None
     file = getattr(elements, "buffer", None) or file
     pixels = _pixel_element(file)
-    if pixels is None or ("Rows" not in elements and not known):
-        raise Refused(_no_picture(elements) if known else "is no DICOM file")
+    if not known and (pixels is None or "Rows" not in elements):
+        raise Refused("is no DICOM file")
+    if pixels is None:
+        raise _without_picture(elements)
     keyword, kind, length = pixels
     start = file.tell()
     file.seek(0, 2)
@@ -105,10 +108,15 @@ def _pixel_element(file: BinaryIO) -> tuple[str, str, int] | None:
     return keyword, "OW", struct.unpack(f"{order}L", head[4:])[0]
 
 
-def _no_picture(header: Dataset) -> str:
-    name = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")).name
-    kind = re.sub(r"( Information Object)?( Storage)?$", "", name)
-    return f"holds no picture ({kind})" if re.fullmatch(r"[A-Z0-9][A-Za-z0-9 /-]*", kind) else "holds no picture"
+def _without_picture(header: Dataset) -> Refused:
+    """Why a file without pixels is not read: it is no picture by its class, or a picture that was cut short."""
+    uid = UID(str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or ""))
+    name = _NO_PICTURES.get(uid, uid.name)
+    kind = re.sub(r"( Information Object)?( Storage)?( - Trial)?$", "", name)
+    told = re.fullmatch(r"[A-Z0-9][A-Za-z0-9 /-]*", kind) is not None
+    if told and (uid in _NO_PICTURES or (uid.type == "SOP Class" and not _OF_PICTURES.search(kind))):
+        return NoPicture(kind)
+    return Refused(f"holds no picture ({kind})" if told else "holds no picture")
 
 
 def _syntax(header: Dataset) -> UID:

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
-from ssl_robust.data.formats.dicom_header import Refused
+from ssl_robust.data.formats.rules import Refused
 
 _COLORS = ("Red", "Green", "Blue")
 

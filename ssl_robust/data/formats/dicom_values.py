@@ -13,9 +13,8 @@ import numpy as np
 from pydicom import Dataset
 
 from ssl_robust.data.formats.dicom_frames import Frames
-from ssl_robust.data.formats.dicom_header import Refused
 from ssl_robust.data.formats.dicom_tables import Table, palette
-from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.formats.rules import Refused, Rules
 from ssl_robust.data.formats.values import limits, windowed
 from ssl_robust.data.scans import without_color
 

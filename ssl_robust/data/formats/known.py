@@ -12,6 +12,7 @@ from ssl_robust.data.formats.rules import Format
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
 _DICOM = frozenset({".dcm", ".dicom", ".ima"})
 _VOLUMES = (".nii", ".nii.gz")
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".zst", ".7z", ".rar", ".bz2", ".xz")
 EXPECTED = ", ".join([*sorted(_PICTURES), *sorted(_DICOM), *_VOLUMES])
 SEVERAL = frozenset({".tif", ".tiff"})  # pictures that are opened for a look at their pages before any is read
 
@@ -28,6 +29,11 @@ def kind_of(path: Path) -> str | None:
         return "nifti"
     nameless = not suffix or suffix[1:].isdigit()  # `IM000001`, `1.2.840.113619.2`
     return "dicom" if nameless and path.name.upper() != "DICOMDIR" and _begins_as_dicom(path) else None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name packs others, scans perhaps, which are not looked for in it."""
+    return name.lower().endswith(_ARCHIVES)
 
 
 def format_of(path: Path) -> Format:

@@ -15,6 +15,22 @@ AXES = ("axial", "coronal", "sagittal")
 _RULES = ("auto", "full", "percentiles")
 
 
+class Refused(ValueError):
+    """Why a file is not read, in a sentence that names nobody."""
+
+
+class NoPicture(Refused):
+    """A file that is whole, of a kind that is read here, and never held a scan: a report or a plan in DICOM.
+
+    Args:
+        kind: what it holds instead, e.g. "RT Plan".
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"holds no picture ({kind})")
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class Rules:
     """`data.window` and its neighbours, checked.
