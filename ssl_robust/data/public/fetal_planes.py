@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.public.layout import Layout
 from ssl_robust.data.public.rows import Row, manifest_of, official_table
+from ssl_robust.files import UserError
 
 CLASSES = ("Fetal abdomen", "Fetal brain", "Fetal femur", "Fetal thorax", "Maternal cervix", "Other")
 _TABLE = "FETAL_PLANES_DB_data.csv"
-_COLUMNS = ("Image_name", "Patient_num", "Plane", "Train")  # the official one is called "Train "
+_COLUMNS = ("Image_name", "Patient_num", "Plane", "Train")  # officially "Train ", and its values "1 " and "0 "
 _SPLITS = {"1": "train", "0": "test"}
 
 
@@ -32,13 +33,16 @@ def read_fetal_planes(
         split_seed: seed of that split.
 
     Raises:
-        UserError: the table, one of its columns or one of its files is missing.
+        UserError: the table, one of its columns or one of its files is missing, or a line has no split.
     """
     layout = Layout(path, homepage, landmark=_TABLE)
     table = official_table(layout, _TABLE, _COLUMNS)
+    for image, train in zip(table["Image_name"], table["Train"], strict=True):
+        if train not in _SPLITS:
+            raise UserError(f"{_TABLE}: {image} has Train={train}; expected 1 (train) or 0 (test)")
     images = layout.folder("Images")
     rows = [
-        Row(f"{images}/{image}.png", plane, _SPLITS.get(train), patient)
+        Row(f"{images}/{image}.png", plane, _SPLITS[train], patient)
         for image, patient, plane, train in table.itertuples(index=False)
     ]
     layout.check_files((row.name for row in rows), named_in=_TABLE)

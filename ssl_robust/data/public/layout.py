@@ -22,6 +22,8 @@ def set_folder(path: str, homepage: str) -> Path:
     Raises:
         UserError: it is not there, or it is a file.
     """
+    if (packed := Path(path).expanduser()).suffix.lower() == ".zip" and packed.is_file():
+        raise UserError(f"data.path={path} is still packed; unpack it and give the folder")
     try:
         return existing(path, "data.path", folder=True)
     except UserError as error:
@@ -59,10 +61,11 @@ class Layout:
         """A file or folder that the set must have.
 
         Raises:
-            UserError: it is not there.
+            UserError: it is not there; the message names the outermost folder that is missing.
         """
-        if not (self.root / name).exists():
-            raise UserError(f"data.path={self.path} holds no {_called(name)}; {self._unpack()}")
+        for part in (*reversed(Path(name).parents), Path(name)):
+            if not (self.root / part).exists():
+                raise UserError(f"data.path={self.path} holds no {_called(part.as_posix())}; {self._unpack()}")
         return self.root / name
 
     def folder(self, name: str) -> str:
@@ -106,7 +109,9 @@ class Layout:
             )
 
     def _unpack(self) -> str:
-        return f"download the set from {self.homepage} and unpack it there"
+        """How to mend it; what lies there packed need not be downloaded again."""
+        packed = "unpack the .zip that lies there, or " if any(self.root.glob("*.zip")) else ""
+        return f"{packed}download the set from {self.homepage} and unpack it there"
 
 
 def _called(name: str) -> str:

@@ -36,7 +36,7 @@ def read_mura(
         split_seed: seed of that split.
 
     Raises:
-        UserError: an unknown label, a folder is missing or holds no image, or is not called as above.
+        UserError: an unknown label, a folder or image is missing, or a folder holds no image or is not called as above.
     """
     if label not in CLASSES:
         raise UserError(f"data.label={label} does not exist; choose {' or '.join(CLASSES)}")
@@ -47,7 +47,17 @@ def read_mura(
         for part in _PARTS
         for name in layout.images(f"{folder}/{part}")
     ]
+    for folder in _SPLITS.values():
+        _check_complete(layout, f"{folder}_image_paths.csv")
     return manifest_of(rows, layout, classes=classes or CLASSES[label], fractions=fractions, split_seed=split_seed)
+
+
+def _check_complete(layout: Layout, table: str) -> None:
+    """The images that an official list names, if it lies there, must have come along: an archive may break off."""
+    if (layout.root / table).is_file():
+        lines = (layout.root / table).read_text(encoding="utf-8", errors="replace").splitlines()
+        # MURA-v1.1/train/XR_ELBOW/… without a header; copies of the list have one.
+        layout.check_files((line.partition("/")[2].rstrip(",") for line in lines if "/" in line), named_in=table)
 
 
 def _row(name: str, split: str, label: str) -> Row:

@@ -33,6 +33,16 @@ def test_a_lost_image_and_another_table_are_named(official, load):
     (root / "Images" / "Patient00004_Plane1_1_of_2.png").unlink()
     with pytest.raises(UserError, match=r"Patient00003_Plane1_1_of_2.png and 1 other files, which"):
         load("fetal_planes", root)
-    (root / "FETAL_PLANES_DB_data.csv").write_text("Image_name;Patient;Plane;Train\na;1;Other;1\n")
+    (root / "FETAL_PLANES_DB_data.csv").write_text("Image_name;Patient;Plane;Train \na;1;Other;1 \n")
     with pytest.raises(UserError, match=r"has no column 'Patient_num' but Image_name, Patient, Plane, Train; download"):
+        load("fetal_planes", root)
+
+
+def test_a_line_without_a_split_is_named(official, load):
+    root = official("fetal_planes")
+    table = root / "FETAL_PLANES_DB_data.csv"
+    table.write_text(table.read_text().replace(";1 \n", ";1.0\n"))
+    with pytest.raises(
+        UserError, match=r"data.csv: Patient00001_Plane1_1_of_2 has Train=1.0; expected 1 \(train\) or 0"
+    ):
         load("fetal_planes", root)

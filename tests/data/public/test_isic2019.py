@@ -7,9 +7,12 @@ HEADER = f"image,{','.join(CLASSES)},UNK,score_weight,validation_weight\n"
 
 
 def add_test_set(root, add_images):
-    add_images(root, "ISIC_2019_Test_Input/ISIC_1000000.jpg", "ISIC_2019_Test_Input/ISIC_1000001_downsampled.jpg")
+    add_images(root, "ISIC_2019_Test_Input/ISIC_0034321.jpg", "ISIC_2019_Test_Input/ISIC_0034322.jpg")
+    (root / "ISIC_2019_Test_Metadata.csv").write_text(
+        "image,age_approx,anatom_site_general,sex\nISIC_0034321,60,,male\n"
+    )
     (root / "ISIC_2019_Test_GroundTruth.csv").write_text(
-        f"{HEADER}ISIC_1000000,0,0,0,0,0,0,0,1.0,0,1.0,0.0\nISIC_1000001_downsampled,0,0,0,0,0,0,0,0,1.0,0.0,0.0\n"
+        f"{HEADER}ISIC_0034321,0,0,0,0,0,0,0,1.0,0,1.0,0.0\nISIC_0034322,0,0,0,0,0,0,0,0,1.0,0.0,0.0\n"
     )
 
 
@@ -17,7 +20,10 @@ def test_the_training_set_alone_is_split_by_lesion(official, load):
     manifest = load("isic2019", official("isic2019"))
     table = manifest.table
     assert manifest.classes == CLASSES
-    assert table["sample_id"].tolist()[:2] == [f"ISIC_2019_Training_Input/ISIC_000000{n}.jpg" for n in (0, 1)]
+    assert table["sample_id"].tolist()[:2] == [
+        "ISIC_2019_Training_Input/ISIC_0000000.jpg",
+        "ISIC_2019_Training_Input/ISIC_0000001_downsampled.jpg",
+    ]
     assert table["label"].tolist()[:16:2] == list(CLASSES)
     assert table["patient_id"].fillna("-").tolist() == [f"BCN_{n // 2:07}" for n in range(46)] + ["-", "-"]
     assert table.groupby("patient_id")["split"].nunique().max() == 1
@@ -30,8 +36,8 @@ def test_with_the_official_test_set(official, load, add_images):
     table = load("isic2019", root).table
     test = table[table["split"] == "test"]
     assert test["sample_id"].tolist() == [
-        "ISIC_2019_Test_Input/ISIC_1000000.jpg",
-        "ISIC_2019_Test_Input/ISIC_1000001_downsampled.jpg",
+        "ISIC_2019_Test_Input/ISIC_0034321.jpg",
+        "ISIC_2019_Test_Input/ISIC_0034322.jpg",
     ]
     assert test["label"].fillna("-").tolist() == ["SCC", "-"]
     assert test["patient_id"].isna().all()
@@ -54,8 +60,8 @@ def test_broken_tables(official, load):
     truth.write_text("\n".join([*lines, "ISIC_0000099,1.0" + ",0.0" * 8]) + "\n")
     with pytest.raises(UserError, match=r"holds no ISIC_2019_Training_Input/ISIC_0000099.jpg, which ISIC_2019_Train"):
         load("isic2019", root)
-    truth.write_text("\n".join([*lines, "ISIC_0000001,1.0,1.0" + ",0.0" * 7]) + "\n")
-    with pytest.raises(UserError, match=r"GroundTruth.csv: ISIC_0000001 has several labels; expected one 1.0"):
+    truth.write_text("\n".join([*lines, "ISIC_0000002,1.0,1.0" + ",0.0" * 7]) + "\n")
+    with pytest.raises(UserError, match=r"GroundTruth.csv: ISIC_0000002 has several labels; expected one 1.0"):
         load("isic2019", root)
     truth.write_text("\n".join(lines) + "\n")
     (root / "ISIC_2019_Training_Metadata.csv").unlink()

@@ -31,6 +31,29 @@ def test_only_images_are_scans_and_their_order_is_that_of_their_names(tmp_path, 
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "set.csv").write_bytes(b"x")
+    with pytest.raises(UserError, match=rf"set.csv is a file; give a folder; .* download it from {HOME}"):
+        layout(tmp_path / "set.csv")
+
+
+def test_an_archive_that_was_not_unpacked_need_not_come_again(tmp_path):
     (tmp_path / "set.zip").write_bytes(b"x")
-    with pytest.raises(UserError, match=rf"set.zip is a file; give a folder; .* download it from {HOME}"):
+    with pytest.raises(UserError, match=r"set.zip is still packed; unpack it and give the folder$"):
         layout(tmp_path / "set.zip")
+    mend = f"unpack the .zip that lies there, or download the set from {HOME} and unpack it there$"
+    with pytest.raises(UserError, match=rf"holds no folder 'train'; give the folder that does, or {mend}"):
+        layout(tmp_path)
+    (tmp_path / "train").mkdir()
+    with pytest.raises(UserError, match=rf"holds no folder 'test'; {mend}"):
+        layout(tmp_path).folder("test")
+
+
+def test_the_outermost_folder_that_is_missing_is_named(tmp_path):
+    (tmp_path / "train" / "a").mkdir(parents=True)
+    for name, missing in (
+        ("test/a/images", "test"),
+        ("train/b/images", "train/b"),
+        ("train/a/images", "train/a/images"),
+    ):
+        with pytest.raises(UserError, match=rf"holds no folder '{missing}'; download"):
+            layout(tmp_path).images(name)

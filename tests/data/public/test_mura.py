@@ -29,6 +29,15 @@ def test_a_patient_with_two_body_parts_stays_in_one_split(official, load, add_im
     assert table.groupby("patient_id")["split"].nunique().max() == 1
 
 
+def test_an_image_that_the_official_list_names_is_missed(official, load):
+    root = official("mura")
+    (root / "train/XR_ELBOW/patient00000/study1_positive/image1.png").unlink()
+    with pytest.raises(UserError, match=r"holds no train/XR_ELBOW/patient00000/.*, which train_image_paths.csv names"):
+        load("mura", root)
+    (root / "train_image_paths.csv").unlink()
+    assert len(load("mura", root).table) == 34
+
+
 def test_unknown_labels_and_other_folders(official, load, add_images):
     root = official("mura")
     with pytest.raises(UserError, match=r"data.label=abnormal does not exist; choose body_part or abnormality"):
