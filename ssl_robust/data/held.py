@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssl_robust.data.formats.known import format_of
-from ssl_robust.data.formats.rules import Contents, Rules
-from ssl_robust.run import progress
+from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.headers import Headers
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,20 @@ class Held:
         return [group if none else str(each) for group, none, each in zip(self.groups, blank, known, strict=True)]
 
 
-def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequence[str] | None = None) -> Held:
+def held(
+    files: Sequence[Path], names: Sequence[str], rules: Rules, headers: Headers, wanted: Sequence[str] | None = None
+) -> Held:
     """The scans of some files, from their headers; a file that cannot be read counts as one scan, and is told of later.
 
     Args:
         files: where they are.
         names: what they are called, of the same length.
         rules: which frames and slices are taken.
+        headers: of this folder of data.
         wanted: the part of each file that is meant, "" = all; None: all of all.
     """
     wanted = wanted or [""] * len(files)
-    n_threads = min(64, os.cpu_count() or 1)
-    with ThreadPoolExecutor(n_threads) as pool:
-        looked = pool.map(lambda file: _contents(file, rules), files)
-        found = list(progress(looked, total=len(files), what="looking into files"))
+    found = headers.look(files, rules)
     chosen = [(part,) if part else each.parts for part, each in zip(wanted, found, strict=True)]
     of = [row for row, each in enumerate(chosen) for _ in each]
     parts = [part for each in chosen for part in each]
@@ -83,10 +80,3 @@ def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequ
         personal=any(each.patient is not None for each in found),
         n_unnamed=sum(name is not None and each.patient is None for name, each in zip(several, found, strict=True)),
     )  # fmt: skip
-
-
-def _contents(file: Path, rules: Rules) -> Contents:
-    try:
-        return format_of(file).contents(file, rules)
-    except Exception:  # a damaged file may raise anything; reading it will say what is wrong
-        return Contents()

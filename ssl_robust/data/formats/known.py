@@ -30,6 +30,11 @@ def kind_of(path: Path) -> str | None:
     return "dicom" if nameless and path.name.upper() != "DICOMDIR" and _begins_as_dicom(path) else None
 
 
+def is_one_scan(path: Path) -> bool:
+    """Whether the name alone says that the file is one scan of nobody who is named, so that it need not be opened."""
+    return (suffix := path.suffix.lower()) in _PICTURES and suffix not in SEVERAL
+
+
 def format_of(path: Path) -> Format:
     """The module that reads the file.
 
