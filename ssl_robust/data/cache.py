@@ -217,7 +217,7 @@ def _merged(
 
 def _remove_leftovers(directory: Path) -> None:
     """Delete what killed builders left: temporary files that nobody wrote to for a day."""
-    for path in [*directory.glob(".*.npy"), *directory.glob(".*.json")]:
+    for path in [each for ending in ("npy", "json", "npz") for each in directory.glob(f".*.{ending}")]:
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > 86400:
                 path.unlink()

@@ -14,6 +14,7 @@ from typing import Any
 
 from ssl_robust.data.formats.known import EXPECTED, is_archive, kind_of
 from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.headers import Headers
 from ssl_robust.data.held import held
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
@@ -31,6 +32,7 @@ def read_folder(
     fractions: Mapping[str, float],
     split_seed: int,
     rules: Rules,
+    headers: Headers,
 ) -> Manifest:
     """Image files below a folder -> manifest; ids are the paths relative to it.
 
@@ -46,6 +48,7 @@ def read_folder(
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
         rules: how files become scans.
+        headers: what is known of these files.
 
     Raises:
         UserError: no image is there, split folders stand beside others, or the pattern matches nothing.
@@ -53,7 +56,7 @@ def read_folder(
     root, found, classed = _files(path)
     # Names on Linux are bytes; those that are no UTF-8 are shown as `\xff`, so that every table and page can hold them.
     names = [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in found]
-    scans = held([root / name for name in found], names, rules)
+    scans = held([root / name for name in found], names, rules, headers)
     files, names = [root / found[file] for file in scans.of], [names[file] for file in scans.of]
     splits, labels = _layout([tuple(name.split("/")[:-1]) if classed else () for name in names], path)
     if classes is None and scans.personal and _are_patients(labels, scans.groups):

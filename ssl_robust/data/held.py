@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssl_robust.data.formats.known import format_of
-from ssl_robust.data.formats.rules import Contents, NoPicture, Rules
-from ssl_robust.run import UserError, progress
+from ssl_robust.data.formats.rules import Contents, Rules
+from ssl_robust.data.headers import Headers
+from ssl_robust.run import UserError
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,9 @@ class Held:
         return [group if none else str(each) for group, none, each in zip(self.groups, blank, known, strict=True)]
 
 
-def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequence[str] | None = None) -> Held:
+def held(
+    files: Sequence[Path], names: Sequence[str], rules: Rules, headers: Headers, wanted: Sequence[str] | None = None
+) -> Held:
     """The scans of some files, from their headers; a file that cannot be read counts as one scan, and is told of later.
 
     Files that are whole and hold no picture (reports and plans in DICOM) are no scans: a line says how many there are.
@@ -69,18 +69,15 @@ def held(files: Sequence[Path], names: Sequence[str], rules: Rules, wanted: Sequ
         files: where they are.
         names: what they are called, of the same length.
         rules: which frames and slices are taken.
+        headers: of this folder of data.
         wanted: the part of each file that is meant, "" = all; None: all of all.
 
     Raises:
         UserError: none of the files holds a picture.
     """
     wanted = wanted or [""] * len(files)
-    n_threads = min(64, os.cpu_count() or 1)
-    with ThreadPoolExecutor(n_threads) as pool:
-        looked = pool.map(lambda file: _contents(file, rules), files)
-        seen = list(progress(looked, total=len(files), what="looking into files"))
-    passed_over = _passed_over(seen)
-    found = [Contents(parts=()) if isinstance(each, NoPicture) else each for each in seen]
+    found = headers.look(files, rules)
+    passed_over = _passed_over(found)
     chosen = [(part,) if part and each.parts else each.parts for part, each in zip(wanted, found, strict=True)]
     of = [row for row, each in enumerate(chosen) for _ in each]
     parts = [part for each in chosen for part in each]
@@ -101,21 +98,12 @@ def by_kind(passed_over: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {kind}" for kind, n in sorted(passed_over.items(), key=lambda each: (-each[1], each[0])))
 
 
-def _passed_over(seen: Sequence[Contents | NoPicture]) -> dict[str, int]:
-    kinds = Counter(each.kind for each in seen if isinstance(each, NoPicture))
-    if seen and kinds.total() == len(seen):
+def _passed_over(found: Sequence[Contents]) -> dict[str, int]:
+    kinds = Counter(each.no_picture for each in found if each.no_picture is not None)
+    if found and kinds.total() == len(found):
         raise UserError(
-            f"none of the {len(seen):,} files holds a picture ({by_kind(kinds)}); give the scans themselves"
+            f"none of the {len(found):,} files holds a picture ({by_kind(kinds)}); give the scans themselves"
         )
     if kinds:
         print(f"Note: files that hold no picture are passed over: {by_kind(kinds)}", file=sys.stderr)
     return dict(kinds)
-
-
-def _contents(file: Path, rules: Rules) -> Contents | NoPicture:
-    try:
-        return format_of(file).contents(file, rules)
-    except NoPicture as error:
-        return error
-    except Exception:  # a damaged file may raise anything; reading it will say what is wrong
-        return Contents()

@@ -44,20 +44,40 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
     if choice == "plain" or (choice == "auto" and not manifest.personal):
         return manifest
     folder, names = _folder(settings), pd.Series(manifest.table["sample_id"])
+    salt = salt_of(settings)
+    ids = _hashes(names, salt, b"scan")
     try:
-        salt = _salt(folder)
-        ids = _hashes(names, salt, b"scan")
         _remember(folder / LIST, pd.DataFrame({"sample_id": ids, "scan": names}))
     except OSError as error:
-        raise UserError(
-            f"the salt and the list of hashed ids cannot be kept in {folder} ({error.strerror or error}); "
-            "name a folder for them with data.ids_folder=, or show ids as they are with data.ids=plain"
-        ) from None
+        raise _not_kept(folder, error) from None
     patients = _hashes(pd.Series(manifest.table["patient_id"]), salt, b"patient")
     votes = manifest.votes
     if votes is not None:
         votes = votes.set_axis([f"reader {number}" for number in range(1, votes.shape[1] + 1)], axis=1)
     return replace(manifest, table=manifest.table.assign(sample_id=ids, path=ids, patient_id=patients), votes=votes)
+
+
+def salt_of(settings: Mapping[str, Any]) -> bytes:
+    """The salt of the data, made where there is none yet.
+
+    Args:
+        settings: as for `identified`.
+
+    Raises:
+        UserError: the folder cannot be written, or holds another file of that name.
+    """
+    folder = _folder(settings)
+    try:
+        return _salt(folder)
+    except OSError as error:
+        raise _not_kept(folder, error) from None
+
+
+def _not_kept(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the salt and the list of hashed ids cannot be kept in {folder} ({error.strerror or error}); "
+        "name a folder for them with data.ids_folder=, or show ids as they are with data.ids=plain"
+    )
 
 
 def _folder(settings: Mapping[str, Any]) -> Path:
@@ -84,12 +104,20 @@ def _salt(folder: Path) -> bytes:
     return text.encode()[:64]
 
 
-def _hashes(texts: pd.Series, salt: bytes, kind: bytes) -> pd.Series:
-    def hashed(text: str) -> str:
-        raw = text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(raw, digest_size=10, key=salt, person=kind).hexdigest()
+def hashed(text: str, salt: bytes, kind: bytes) -> str:
+    """20 hexadecimal digits from which, without the salt, nobody finds the text by trying.
 
-    return texts.map(hashed, na_action="ignore").astype("string")
+    Args:
+        text: that names somebody.
+        salt: from `salt_of`.
+        kind: of the text, so that equal texts of two kinds get different hashes.
+    """
+    raw = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(raw, digest_size=10, key=salt, person=kind).hexdigest()
+
+
+def _hashes(texts: pd.Series, salt: bytes, kind: bytes) -> pd.Series:
+    return texts.map(lambda text: hashed(text, salt, kind), na_action="ignore").astype("string")
 
 
 def _remember(path: Path, rows: pd.DataFrame) -> None:

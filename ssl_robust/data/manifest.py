@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.headers import Headers
 from ssl_robust.data.identifiers import identified
 from ssl_robust.data.labels import check_sorts, cleaned
 from ssl_robust.data.sources import Source, Subset, digest
@@ -182,7 +183,7 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     wanted = inspect.signature(reader).parameters
     if _takes_files(reader):
         settings = {**defaults("data", "_files"), **settings}
-        settings["rules"] = Rules.read(settings)
+        settings["rules"], settings["headers"] = Rules.read(settings), Headers.of(settings)
     known = {*wanted, *defaults("data", "_common"), *(defaults("data", "_files") if _takes_files(reader) else ())}
     for name in settings:
         if name not in known:

@@ -111,12 +111,12 @@ class FileSource:
         self.files: Sequence[Path] | None = list(files)
         self._files, self._parts = self.files, list(parts or [""] * len(files))
         self._rules = rules or Rules()
-        known = {file: _size_and_time(file) for file in dict.fromkeys(files)}
+        known = {file: size_and_time(file) for file in dict.fromkeys(files)}
         sizes = [known[file][0] for file in files]
         # Sizes, not contents: a set of a terabyte is summed up at once.
         self.fingerprint = digest(*(f"{name} {size}" for name, size in zip(names, sizes, strict=True)))
         rows = zip(files, self._parts, strict=True)
-        each = [digest(repr(self._rules), f"{file.absolute()} {part} {known[file]}")[:16] for file, part in rows]
+        each = [state_of(file, part, self._rules, known[file]) for file, part in rows]
         self.states: np.ndarray | None = np.array([int(state, 16) for state in each], dtype=np.uint64)
         self.state = digest(*each)
 
@@ -156,13 +156,25 @@ def of_pictures_alone(source: Source) -> bool:
     return isinstance(source, FileSource) and source.of_pictures_alone
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def size_and_time(file: Path) -> tuple[int, int]:
     """Bytes and time of the last change in ns; (-1, 0) for a file that is not there."""
     try:
         status = file.stat()
     except OSError:
         return -1, 0
     return status.st_size, status.st_mtime_ns
+
+
+def state_of(file: Path, part: str, rules: Rules, known: tuple[int, int]) -> str:
+    """16 hexadecimal digits that change when a part of a file may have changed, or how it is read.
+
+    Args:
+        file: the file.
+        part: which of its scans.
+        rules: how it is read.
+        known: its `size_and_time`.
+    """
+    return digest(repr(rules), f"{file.absolute()} {part} {known}")[:16]
 
 
 def digest(*parts: str) -> str:

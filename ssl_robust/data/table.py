@@ -14,6 +14,7 @@ import pandas as pd
 
 from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.formats.rules import Rules
+from ssl_robust.data.headers import Headers
 from ssl_robust.data.held import held
 from ssl_robust.data.labels import check_single, without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
@@ -33,6 +34,7 @@ def read_csv(
     fractions: Mapping[str, float],
     split_seed: int,
     rules: Rules,
+    headers: Headers,
 ) -> Manifest:
     """Lines of a table -> manifest; the column `path` is required, `sample_id` is the relative path if absent.
 
@@ -46,6 +48,7 @@ def read_csv(
         fractions: shares of `val` and `test` where no split is given.
         split_seed: seed of those splits.
         rules: how files become scans.
+        headers: what is known of these files.
 
     Raises:
         UserError: a column is not there, a line has no path or one that leads out of `root`, a cell holds several
@@ -65,7 +68,7 @@ def read_csv(
         raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
     names = _shown(files, base)
     _check_paths([f"{name}#{part}" if part else name for name, part in zip(names, parts, strict=True)], file.name)
-    scans = held(files, names, rules, parts)
+    scans = held(files, names, rules, headers, parts)
     found = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in found.items()}
     if "sample_id" in found:
         several = np.bincount(scans.of)[scans.of] > 1

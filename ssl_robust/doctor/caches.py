@@ -1,4 +1,7 @@
-"""The folder of decoded scans: what lies there, and how it is cleared of that and of nothing else."""
+"""The folder of decoded scans: what lies there, and how it is cleared of that and of nothing else.
+
+What headers say lies there, too, and goes with the scans.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssl_robust.data.headers import PREFIX, is_headers
 from ssl_robust.files import UserError, read_json
 
 _KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{32}")  # as `ssl_robust.data.cache` names its files
 _ENDINGS = (".json", ".npy", ".rows.npy")  # the description goes first: without it there is no cache
 _DESCRIBED = {"bytes", "unreadable"}
+_HEADERS = re.compile(rf"{PREFIX}[0-9a-f]{{32}}\.npz")
 
 
 @dataclass(frozen=True)
 class DecodedSet:
-    """The decoded scans of one set at one geometry.
+    """The decoded scans of one set at one geometry, or what the headers of one folder of data say.
 
     Attributes:
         files: description, squares and what belongs to them, as far as they are there.
@@ -34,13 +39,19 @@ class DecodedSet:
 def decoded_sets(folder: Path) -> list[DecodedSet]:
     """The sets in a folder of decoded scans, the one that was not used for longest first.
 
-    A set counts by its names and its description; links and other files are none of ours.
+    A set counts by its names and its description, headers by their name and what the file holds; links and other files
+    are none of ours.
 
     Args:
         folder: from `ssl_robust.data.cache.cache_directory`; it need not be there.
     """
     keys = [file.stem for file in folder.glob("*.json") if _KEY.fullmatch(file.stem) and _is_description(file)]
-    return sorted((_set_of(folder, key) for key in keys), key=lambda each: each.used)
+    headers = [file for file in folder.glob(f"{PREFIX}*.npz") if _HEADERS.fullmatch(file.name) and _is_file(file)]
+    found = [
+        *(_set_of([folder / f"{key}{ending}" for ending in _ENDINGS]) for key in keys),
+        *(_set_of([file]) for file in headers if is_headers(file)),
+    ]
+    return sorted(found, key=lambda each: each.used)
 
 
 def delete(sets: Sequence[DecodedSet]) -> int:
@@ -63,12 +74,11 @@ def delete(sets: Sequence[DecodedSet]) -> int:
     return freed
 
 
-def _set_of(folder: Path, key: str) -> DecodedSet:
-    files = [folder / f"{key}{ending}" for ending in _ENDINGS]
+def _set_of(files: Sequence[Path]) -> DecodedSet:
     files = [file for file in files if _is_file(file)]
     states = [file.lstat() for file in files]
     # The description is opened to list the sets, so that its time of access says nothing.
-    used = max(max(state.st_mtime, state.st_atime if file.suffix == ".npy" else 0)
+    used = max(max(state.st_mtime, state.st_atime if file.suffix != ".json" else 0)
                for file, state in zip(files, states, strict=True))  # fmt: skip
     return DecodedSet(tuple(files), sum(state.st_size for state in states), used)
 

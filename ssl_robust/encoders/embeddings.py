@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from ssl_robust.data.sources import digest
 from ssl_robust.data.views import Views
 from ssl_robust.encoders.embedding_files import VECTORS, write_samples
 from ssl_robust.encoders.encoder import Encoder
-from ssl_robust.encoders.fingerprints import encoder_fingerprint
+from ssl_robust.encoders.fingerprints import pixel_hashes
+from ssl_robust.encoders.reuse import ABOUT, PIXELS, Taken, made_with, nothing, take_over
+from ssl_robust.files import printable
 from ssl_robust.records import Embeddings
 from ssl_robust.run import UserError, progress, read_json, replacing, write_json
 from ssl_robust.training.device import pick_device, pick_precision
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 SHARDS = "shards"
-ABOUT = "embeddings.json"  # what the vectors follow from, so that other vectors are never mixed in
 _SHARD_SCANS = 4096
+_CHUNK = 65_536  # vectors copied at a time
 
 
 def embed(
@@ -41,6 +43,7 @@ def embed(
     precision: str = "auto",
     out: str | Path | None = None,
     fabric: Fabric | None = None,
+    reuse: str | Path | None = None,
 ) -> Embeddings:
     """Vectors of all scans, in the manifest's order, not normalised.
 
@@ -53,13 +56,15 @@ def embed(
         out: directory for `embeddings.npy` and `samples.csv`. What is there already of the same scans, encoder and
             options is not computed again.
         fabric: the processes that share the work, each on its own device; only with `out`. All get the whole result.
+        reuse: directory of a finished embed run; what it holds of these scans, from this encoder, is copied; only with
+            `out`.
 
     Returns:
         (N, D) float32 vectors, memory-mapped where they were written, and the manifest's columns.
 
     Raises:
         UserError: a vector is not finite (the message names the scan), or `out` holds vectors of other scans, of
-            another encoder or of other options.
+            another encoder or of other options, or `reuse` no vectors.
     """
     place = pick_device(device) if fabric is None else fabric.device
     with _prepared(encoder, place, pick_precision(precision, place)):
@@ -69,22 +74,13 @@ def embed(
             for rows in progress(blocks, total=len(blocks), what="embedding batches"):
                 vectors[rows] = _encode(encoder, scans, rows, place)
             return Embeddings(vectors, scans.manifest.table)
-        directory = Path(out)
-        origin = fingerprint(encoder, scans, batch_size=batch_size)
-        _check_origin(directory, origin)
         part = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
-        if not (directory / VECTORS).is_file():
-            write = partial(_write_shards, encoder, scans, directory, part, batch_size=batch_size, device=place,
-                            origin=origin)  # fmt: skip
-            shards = write() if fabric is None else together(fabric, write)
-            if part[0] == 0:
-                write_samples(scans.manifest.table, directory, votes=scans.manifest.votes)
-                _merge(shards, directory / VECTORS, (len(scans.manifest), encoder.dim))
+        _embed_into(Path(out), encoder, scans, part, fabric, batch_size=batch_size, device=place, reuse=reuse)
     if part[0] == 0:
-        shutil.rmtree(directory / SHARDS, ignore_errors=True)
+        shutil.rmtree(Path(out) / SHARDS, ignore_errors=True)
     if fabric is not None:
         fabric.barrier()
-    return Embeddings(np.load(directory / VECTORS, mmap_mode="r"), scans.manifest.table)
+    return Embeddings(np.load(Path(out) / VECTORS, mmap_mode="r"), scans.manifest.table)
 
 
 def encode_rows(
@@ -184,12 +180,39 @@ def _encode(encoder: Encoder, scans: ScanSet, rows: np.ndarray, device: torch.de
     return vectors
 
 
+def _embed_into(
+    directory: Path, encoder: Encoder, scans: ScanSet, part: tuple[int, int], fabric: Fabric | None, *,
+    batch_size: int, device: torch.device, reuse: str | Path | None,
+) -> None:  # fmt: skip
+    """Write the vectors and what stands beside them, unless they are there; `part` = (which process, of how many)."""
+    made, taken, hashes = made_with(encoder), nothing(encoder.dim), None
+    if reuse is not None:
+        hashes = pixel_hashes(scans, np.arange(len(scans)))
+        taken = take_over(reuse, made, hashes, encoder.dim)
+    about = {"fingerprint": _origin(made, scans, batch_size, taken), **made, "taken_over": len(taken.rows)}
+    _check_origin(directory, about["fingerprint"])
+    if (directory / VECTORS).is_file():
+        return
+    if taken.words and part[0] == 0:
+        print(printable(taken.words), flush=True)
+    new = np.delete(np.arange(len(scans)), taken.rows)
+    write = partial(_write_shards, encoder, scans, new, directory, part, batch_size=batch_size, device=device,
+                    about=about)  # fmt: skip
+    shards = write() if fabric is None else together(fabric, write)
+    if part[0] == 0:
+        write_json(directory / ABOUT, about)
+        write_samples(scans.manifest.table, directory, votes=scans.manifest.votes)
+        with replacing(directory / PIXELS) as temporary:
+            np.save(temporary, pixel_hashes(scans, np.arange(len(scans))) if hashes is None else hashes)
+        _merge(shards, new, taken, directory / VECTORS, (len(scans), encoder.dim))
+
+
 def _write_shards(
-    encoder: Encoder, scans: ScanSet, directory: Path, part: tuple[int, int], *, batch_size: int, device: torch.device,
-    origin: str,
+    encoder: Encoder, scans: ScanSet, new: np.ndarray, directory: Path, part: tuple[int, int], *, batch_size: int,
+    device: torch.device, about: dict[str, Any],
 ) -> list[Path]:  # fmt: skip
-    """Write those that are missing out of every n-th shard, `part` = (which, n); returns all."""
-    blocks = _blocks(len(scans.manifest), _SHARD_SCANS, batch_size)
+    """Write those that are missing out of every n-th shard of the new rows, `part` = (which, n); returns all."""
+    blocks = _blocks(len(new), _SHARD_SCANS, batch_size)
     paths = [directory / SHARDS / f"{number:05d}.npy" for number in range(len(blocks))]
     # A file carries its final name only once it is whole.
     work = [
@@ -200,20 +223,21 @@ def _write_shards(
     ]
     done: list[np.ndarray] = []
     for path, block, rows in progress(work, total=len(work), what="embedding batches"):
-        done.append(_encode(encoder, scans, rows, device))
+        done.append(_encode(encoder, scans, new[rows], device))
         if rows[-1] == block[-1]:
-            write_json(directory / ABOUT, {"fingerprint": origin})
+            write_json(directory / ABOUT, about)
             with replacing(path) as temporary:
                 np.save(temporary, np.concatenate(done))
             done.clear()
     return paths
 
 
-def fingerprint(encoder: Encoder, scans: ScanSet, *, batch_size: int) -> str:
+def _origin(made: dict[str, str], scans: ScanSet, batch_size: int, taken: Taken) -> str:
     """Hash of all that the vectors follow from: weights, normalisation, precision, scans and their preparation."""
+    before = [taken.rows.tobytes().hex()] if len(taken.rows) else []  # which decides what the shards hold
     return digest(
-        encoder_fingerprint(encoder), scans.manifest.fingerprint, scans.resize,
-        *map(str, (encoder.autocast, batch_size, scans.image_size, scans.channels)),
+        made["encoder"], scans.manifest.fingerprint, scans.resize,
+        *map(str, (made["precision"], batch_size, scans.image_size, scans.channels)), *before,
     )  # fmt: skip
 
 
@@ -226,13 +250,16 @@ def _check_origin(directory: Path, origin: str) -> None:
         )
 
 
-def _merge(shards: Iterable[Path], path: Path, shape: tuple[int, int]) -> None:
+def _merge(shards: Iterable[Path], new: np.ndarray, taken: Taken, path: Path, shape: tuple[int, int]) -> None:
     with replacing(path) as temporary:
         merged = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, len(taken.rows), _CHUNK):
+            some = slice(start, start + _CHUNK)
+            merged[taken.rows[some]] = taken.vectors[taken.places[some]]
         start = 0
         for shard in shards:
             block = np.load(shard, allow_pickle=False)
-            merged[start : start + len(block)] = block
+            merged[new[start : start + len(block)]] = block
             start += len(block)
         merged.flush()
         del merged

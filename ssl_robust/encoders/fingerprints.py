@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from ssl_robust.encoders.places import NO_WEIGHTS, card_of, find_checkpoint
 from ssl_robust.run import UserError, replacing
 
 SEEN = "scans.npy"
+_BLOCK = 256  # scans that one thread hashes at a time
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
@@ -74,7 +77,7 @@ def write_seen(scans: ScanSet, rows: np.ndarray, directory: Path, *, earlier: np
         directory: of the run.
         earlier: hashes of scans that count, too.
     """
-    hashes = np.sort(_hashes(scans, rows))
+    hashes = np.sort(pixel_hashes(scans, rows))
     with replacing(directory / SEEN) as temporary:
         np.save(temporary, hashes if earlier is None else np.union1d(hashes, earlier))
 
@@ -105,7 +108,7 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
         print(f"Note: whether the encoder was pretrained on {what} cannot be told, as data.image_size, channels or "
               "resize differ from its own", file=sys.stderr)  # fmt: skip
         return None
-    n = int(np.isin(_hashes(scans, rows), seen).sum())
+    n = int(np.isin(pixel_hashes(scans, rows), seen).sum())
     if not n and (sets := card_of(directory).trained_on):
         print(f"Note: none of the {len(rows)} {what} is pixel by pixel one that the encoder learned from; where yours "
               f"come from the same sets at another size ({', '.join(sets)}), measures are too good",
@@ -114,6 +117,24 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
         print(f"Note: the encoder was pretrained (without labels) on {n} of the {len(rows)} {what}; for a clean "
               "measure pretrain with data.split=train and the same data.split_seed", file=sys.stderr)  # fmt: skip
     return n
+
+
+def pixel_hashes(scans: ScanSet, rows: np.ndarray) -> np.ndarray:
+    """(n,) uint64 of the pixels as 16-bit numbers, since one deep scan in a set makes the others deep, too.
+
+    Args:
+        scans: where the rows are.
+        rows: (n,) ints, rows of the manifest.
+    """
+    factor = np.uint16(257 if scans.pixels.dtype == np.uint8 else 1)
+
+    def hashed(block: np.ndarray) -> list[int]:
+        texts = (hashlib.blake2b((scans.pixels[row].astype("<u2") * factor).data, digest_size=8) for row in block)
+        return [int.from_bytes(text.digest(), "little") for text in texts]
+
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    with ThreadPoolExecutor() as pool:  # hashlib works without the interpreter's lock
+        return np.fromiter(chain.from_iterable(pool.map(hashed, blocks)), np.uint64, len(rows))
 
 
 def _seen_file(directory: Path) -> Path:
@@ -136,10 +157,3 @@ def _read_seen(path: Path) -> np.ndarray:
 def _prepared_alike(directory: Path, scans: ScanSet) -> bool:
     card = card_of(directory)
     return (card.input_size, card.in_chans, card.resize) == (scans.image_size, scans.channels, scans.resize)
-
-
-def _hashes(scans: ScanSet, rows: np.ndarray) -> np.ndarray:
-    """(n,) uint64 of the pixels as 16-bit numbers, since one deep scan in a set makes the others deep, too."""
-    factor = np.uint16(257 if scans.pixels.dtype == np.uint8 else 1)
-    texts = (hashlib.blake2b((scans.pixels[row].astype("<u2") * factor).tobytes(), digest_size=8) for row in rows)
-    return np.fromiter((int.from_bytes(text.digest(), "little") for text in texts), np.uint64, len(rows))

@@ -11,6 +11,7 @@ from ssl_robust import processes
 from ssl_robust.encoders.embeddings import embed
 from ssl_robust.encoders.fingerprints import count_seen
 from ssl_robust.encoders.resolve import open_encoder_and_scans
+from ssl_robust.encoders.reuse import check_reusable
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import is_finished
@@ -39,12 +40,15 @@ def embed_stage(config: DictConfig) -> Path:
         raise UserError(f"batch_size={config.batch_size} is not positive; give the scans per forward pass, e.g. 256")
     if is_finished(settings, stage="embed"):
         return Path(config.out)
+    if config.reuse is not None:
+        check_reusable(config.reuse)
     run = Run(config.out, stage="embed", config=settings, resume=config.resume, overwrite=config.overwrite)
     prepare_processor()
     devices = config.devices if config.devices != 1 or processes.count() > 1 else None
     fabric = launch(device=config.device, devices="auto" if devices == 1 else devices)
     encoder, scans = in_turn(fabric, lambda: open_encoder_and_scans(config))
-    make = partial(embed, encoder, scans, batch_size=config.batch_size, precision=config.precision, fabric=fabric)
+    make = partial(embed, encoder, scans, batch_size=config.batch_size, precision=config.precision, fabric=fabric,
+                   reuse=config.reuse)  # fmt: skip
     if not fabric.is_global_zero:
         fabric.barrier()  # until the first process has made the run's directory
         make(out=config.out)

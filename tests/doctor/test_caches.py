@@ -1,8 +1,11 @@
 import os
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from ssl_robust.data.manifest import data_settings, load_manifest
 from ssl_robust.doctor.caches import decoded_sets
 
 DAY = 86400
@@ -101,3 +104,15 @@ def test_another_folder(said, tmp_path):
     assert code == 0
     assert "nothing to delete" in out
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_headers_say_is_cleared_with_the_scans(said, cache, tmp_path):
+    page = Image.fromarray(np.zeros((8, 8), np.uint8))
+    page.save(tmp_path / "pages.tif", save_all=True, append_images=[page])
+    load_manifest(data_settings("folder", path=str(tmp_path)))
+    (kept,) = cache.iterdir()
+    alike = kept.with_name("headers-" + 32 * "0" + ".npz")
+    np.savez(alike, thesis=np.arange(3))
+    assert kept.stem[:17] in said("clear-cache")[1]
+    assert "Deleted 1 set," in said("clear-cache", "yes=true")[1]
+    assert list(cache.iterdir()) == [alike]

@@ -25,7 +25,9 @@ def test_row_i_is_scan_i_whatever_the_batch(grey_encoder, grey_scans, small_shar
     np.testing.assert_allclose(memory.vectors, direct, rtol=1e-4, atol=1e-5)
     assert np.array_equal(memory.vectors, written.vectors)
     assert written.vectors.dtype == np.float32
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["embeddings.json", "embeddings.npy", "samples.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "embeddings.json", "embeddings.npy", "pixels.npy", "samples.csv",
+    ]  # fmt: skip
 
 
 def test_what_was_written_is_read_again(grey_encoder, grey_scans, tmp_path):

@@ -128,3 +128,19 @@ def test_the_bar_stays_away_from_a_file(configure, checkpoint, capsys):
     captured = capsys.readouterr()
     assert "11 scans -> 512 numbers each" in captured.out
     assert "\r" not in captured.err
+
+
+def test_reuse_takes_vectors_over(configure, checkpoint, tmp_path, capsys):
+    first = read_embeddings(embed_stage(configure(f"checkpoint={checkpoint}"))).vectors
+    again = [f"checkpoint={checkpoint}", f"out={tmp_path / 'new'}"]
+    second = embed_stage(configure(*again, f"reuse={tmp_path / 'out'}"))
+    assert np.array_equal(read_embeddings(second).vectors, first)
+    assert "Took 11 vectors over" in capsys.readouterr().out
+    assert embed_stage(configure(*again, "resume=true")) == second  # finished, whatever it was begun with
+    with pytest.raises(UserError, match=r"reuse=.* does not exist; give the path of a folder \(there is a out beside"):
+        embed_stage(configure(*again, f"reuse={tmp_path / 'outt'}", "overwrite=true"))
+    with pytest.raises(UserError, match=r"reuse=.* lies in out=.*, which overwrite=true would replace"):
+        embed_stage(configure(*again, f"reuse={tmp_path / 'new'}", "overwrite=true"))
+    with pytest.raises(UserError, match="holds no run"):
+        embed_stage(configure(f"checkpoint={checkpoint}", f"out={tmp_path / 'x'}", f"reuse={checkpoint}"))
+    assert not (tmp_path / "x").exists()

@@ -36,6 +36,11 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(_ARCHIVES)
 
 
+def is_one_scan(path: Path) -> bool:
+    """Whether the name alone says that the file is one scan of nobody who is named, so that it need not be opened."""
+    return (suffix := path.suffix.lower()) in _PICTURES and suffix not in SEVERAL
+
+
 def format_of(path: Path) -> Format:
     """The module that reads the file.
 
