@@ -104,7 +104,7 @@ class Headers:
             return {}
         usable = any(columns[3]) and self.salt is not None and digest(self._salt.hex()) == salt
         return {
-            name: (state, Contents(tuple(parts[end - n : end]), patient or None, kind or None))
+            name: (state, Contents(tuple(parts[end - n : end]), patient or None, no_picture=kind or None))
             for name, state, n, patient, kind, end in zip(*columns, ends, strict=True)
             if usable or not patient
         }

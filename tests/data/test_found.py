@@ -10,7 +10,9 @@ def said(root, names, capsys, color=(9, 5, 0)):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 8, 3), color, np.uint8)).save(root / name)
     options = {"channels": 3, "image_size": 8, "patient_pattern": "p[0-9]", "ids": "plain"}
-    open_scans(data_settings("folder", path=str(root), **options)).say_found()
+    scans = open_scans(data_settings("folder", path=str(root), **options))
+    capsys.readouterr()  # how fast they were decoded
+    scans.say_found()
     return capsys.readouterr().out
 
 
@@ -32,7 +34,9 @@ def test_readers_have_a_line_of_their_own(tmp_path, capsys):
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "t.csv").write_text("path,A,B\n0.png,x,x\n1.png,y,y\n2.png,x,y\n")
     options = {"path": str(tmp_path / "t.csv"), "columns": {"label": ["A", "B"]}, "channels": 1, "image_size": 8}
-    open_scans(data_settings("csv", **options)).say_found()
+    scans = open_scans(data_settings("csv", **options))
+    capsys.readouterr()
+    scans.say_found()
     assert capsys.readouterr().out.splitlines()[1] == (
         "2 readers (A, B) gave labels to 3 scans, 3 of which two or more saw: all agree on 66.7%, Cohen's kappa 0.40, "
         "1 without a label as their readers tie"

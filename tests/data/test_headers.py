@@ -60,6 +60,16 @@ def test_a_second_look_opens_no_file(load, capsys):
     assert capsys.readouterr().err == told
 
 
+def test_what_holds_no_picture_is_looked_into_once(load, root, capsys):
+    shutil.copy(str(get_testdata_file("rtplan.dcm")), root / "plan.dcm")
+    first, looked = load()
+    assert "plan.dcm" in looked
+    second, looked = load()
+    assert looked == []
+    assert first.passed_over == second.passed_over == {"RT Plan": 1}
+    assert capsys.readouterr().err.count("1 RT Plan") == 2
+
+
 def test_new_and_changed_files_are_looked_into_and_lost_ones_disappear(load, root):
     load()
     shutil.copy(root / "a.dcm", root / "c.dcm")

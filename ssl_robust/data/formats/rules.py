@@ -85,14 +85,14 @@ class Contents:
     Attributes:
         parts: names of its scans in order: "" where the file is one scan, else "frame=3", "page=3", "z=012".
         patient: whom it shows, where the file says so; only ever used hashed.
-        no_picture: what it holds in place of scans, "RT Plan"; then there are no parts.
         facts: what else its header says and a data report may show, no identifier: {"modality": "CT", "bits": "12"}.
+        no_picture: what it holds in place of scans, "RT Plan"; then there are no parts.
     """
 
     parts: tuple[str, ...] = ("",)
     patient: str | None = None
-    no_picture: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    no_picture: str | None = None
 
 
 class Format(Protocol):
