@@ -86,7 +86,7 @@ def test_a_picture_is_kept_unless_it_may_be_replaced(command, tmp_path, capsys):
         (["n_scans=0"], "give n_scans= of at least 1"),
         (["views.flip.vertical=2"], "an option of views or crops does not fit: expected flip"),
         (["crops=[{size:1.0}]"], "write each as {n:2,size:1.0}"),
-        (["crops=[{n:2,size:0.0}]"], "an option of views or crops does not fit: expected at least one crop"),
+        (["crops=[{n:2,size:0.0}]"], "does not fit; write each as {n:2,size:1.0}"),
         (["views=xry"], "views=xry does not exist, did you mean xray"),
         (["views.rotatoin=3"], "views has no option views.rotatoin, did you mean views.rotation"),
     ],

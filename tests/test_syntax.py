@@ -70,7 +70,6 @@ WRONG = [
     (PRETRAIN, "method.temperature=${nope}", "expected a number such as 0.2"),
     ("finetune data=phantoms checkpoint=none", "data.classes=${data.nope}", "data.classes refers by ${…} to what"),
     ("pretrain data=folder method=simclr", "data.path=${oc.env:NO_SUCH_VARIABLE}", "data.path refers by ${…} to what"),
-    ("check data=folder", "data.path=${hydra:runtime.cwd}", "data.path refers by ${…} to what"),
     ("check data=folder", "data.path=${", "cannot be put together"),
     ("demo", "pretrain=5", "pretrain=5 does not fit, expected a list"),
 ]  # fmt: skip
