@@ -12,14 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssl_robust.data.columns import TABLES
 from ssl_robust.data.formats.known import EXPECTED, is_archive, kind_of
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.headers import Headers
 from ssl_robust.data.held import held
+from ssl_robust.data.identifiers import LIST
 from ssl_robust.data.manifest import Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
 from ssl_robust.data.splits import split_name
-from ssl_robust.files import UserError, existing
+from ssl_robust.files import UserError, existing, printable
 
 _IGNORED = {"__MACOSX"}  # beside the folder in archives packed on a Mac
 
@@ -66,6 +68,8 @@ def read_folder(
             file=sys.stderr,
         )
         labels = [None] * len(labels)
+    if labels and not any(labels):
+        _say_tables(root, path)
     table: dict[str, Any] = {
         "sample_id": [unicodedata.normalize("NFC", name) for name in scans.names],  # macOS: umlauts in two characters
         "label": labels,
@@ -100,6 +104,15 @@ def _files(path: str) -> tuple[Path, list[str], bool]:
         there = ", ".join(f"{n} {suffix or 'files without an ending'}" for suffix, n in others.most_common(3))
         raise UserError(f"data.path={path} holds no image ({there or 'it is empty'}); expected {EXPECTED}")
     return root, names, True
+
+
+def _say_tables(root: Path, path: str) -> None:
+    """No folder names a class: name the tables beside the scans, which may hold the labels."""
+    tables = sorted(each for each in root.iterdir() if each.suffix.lower() in TABLES and each.name != LIST)
+    if tables:
+        where = printable(str(Path(path) / tables[0].name))
+        print(f"Note: no folder names a class; if the table beside the scans has labels: data=csv data.path={where}",
+              file=sys.stderr)  # fmt: skip
 
 
 def _image_files(root: Path, others: Counter[str]) -> Iterator[str]:

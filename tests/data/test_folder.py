@@ -36,6 +36,18 @@ def test_images_alone_are_unlabelled_and_all_train(tmp_path, names):
     assert manifest.table["sample_id"].tolist() == list(names)
 
 
+def test_a_table_beside_scans_without_a_class_is_named(tmp_path, capsys):
+    tree(tmp_path, "a.png", "b.png")
+    load(tmp_path)
+    assert capsys.readouterr().err == ""
+    (tmp_path / "labels.csv").write_text("path,label\na.png,x\nb.png,y\n")
+    load(tmp_path)
+    assert f"has labels: data=csv data.path={tmp_path}/labels.csv" in capsys.readouterr().err
+    tree(tmp_path, "x/c.png")
+    load(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("wrapper", ["", "chest_xray/"])
 def test_split_folders_are_the_split(tmp_path, wrapper):
     names = [f"{wrapper}{split}/{label}/1.jpeg" for split in ("Test", "train", "valid") for label in ("NORMAL", "SICK")]
