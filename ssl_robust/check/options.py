@@ -10,7 +10,8 @@ from ssl_robust.run import UserError
 _SHARES = ("blank", "saturated", "margin", "duplicates.floor", "duplicates.certain", "shortcuts.look",
            "shortcuts.problem", "readers.kappa", "readers.behind")  # fmt: skip
 _LEAST = {"n_shown": 0, "few_patients": 0, "duplicates.n_neighbors": 1, "shortcuts.folds": 2, "shortcuts.leaves": 2,
-          "shortcuts.leaf_size": 1, "shortcuts.n_resamples": 1}  # fmt: skip
+          "shortcuts.leaf_size": 1, "shortcuts.n_resamples": 1, "readers.few": 2,
+          "readers.n_resamples": 1}  # fmt: skip
 
 
 def refuse_impossible(settings: Mapping[str, Any]) -> None:

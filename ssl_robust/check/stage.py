@@ -66,7 +66,8 @@ def _write(run: Run, settings: Mapping[str, Any]) -> None:
     ids = manifest.table["sample_id"].to_numpy(dtype=object)
     # One part after another: what it finds is noted under its name, and what that means is told.
     counts, facts = count(manifest), file_facts(manifest)
-    readers = describe_readers(manifest, rule=complete(settings["data"])["consensus"])
+    rule, n_resamples = complete(settings["data"])["consensus"], settings["readers"]["n_resamples"]
+    readers = describe_readers(manifest, rule=rule, n_resamples=n_resamples, seed=settings["seed"])
     look = appearance(scans, facts[["height", "width"]].to_numpy())
     values = describe_values(look, scans, facts, settings)
     blank = np.isin(np.arange(len(ids)), values["blank"])

@@ -27,8 +27,9 @@ def agreement(votes: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
         labels: (N,) texts that were made of them, NA where none was.
 
     Returns:
-        readers: for each `name`, `n` labels given, `n_shared` of them on labelled scans that another reader saw, too,
-            and `with_label`, the share of those that are the scan's label, of which the reader's own vote is a part;
+        readers: for each `name`, `n` labels given, `n_shared` of them on scans that another reader saw, too;
+            `with_others`, how often one of those says the same (the mean over these scans); `others`, how often the
+            others agree among themselves (`pairwise_agreement` without this reader);
         n_scans: with a label of any reader; n_shared: of two or more; n_unsettled: of any, but without a label;
         unanimous: share of the shared scans on which all who looked agree;
         pairwise: mean share of pairs of readers that agree, over the shared scans;
@@ -47,7 +48,7 @@ def agreement(votes: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
         kappa = {"name": "Fleiss' kappa", "value": _or_none(fleiss_kappa(counts))}
     of_classes = class_agreement(counts)
     return {
-        "readers": [_reader(pd.Series(votes[name]), labels.mask(looked < 2)) for name in votes],
+        "readers": [_reader(str(name), codes[:, place], counts) for place, name in enumerate(votes)],
         "n_scans": int((looked > 0).sum()),
         "n_shared": len(shared),
         "n_unsettled": int(((looked > 0) & labels.isna().to_numpy()).sum()),
@@ -141,14 +142,18 @@ def in_words(found: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _reader(votes: pd.Series, labels: pd.Series) -> dict[str, Any]:
-    both = votes.notna().to_numpy() & labels.notna().to_numpy()
-    same = votes.to_numpy(dtype=object)[both] == labels.to_numpy(dtype=object)[both]
+def _reader(name: str, codes: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
+    own = (codes[:, None] == np.arange(counts.shape[1])).astype(counts.dtype)
+    others = counts - own
+    n_others = others.sum(axis=1)
+    shared = (codes >= 0) & (n_others > 0)
+    same = (others * own).sum(axis=1)[shared] / n_others[shared]
     return {
-        "name": str(votes.name),
-        "n": int(votes.notna().sum()),
-        "n_shared": len(same),
-        "with_label": float(same.mean()) if len(same) else None,
+        "name": name,
+        "n": int((codes >= 0).sum()),
+        "n_shared": int(shared.sum()),
+        "with_others": float(same.mean()) if shared.any() else None,
+        "others": _or_none(pairwise_agreement(others)),
     }
 
 

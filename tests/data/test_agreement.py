@@ -58,8 +58,10 @@ def test_a_report_gets_plain_numbers():
     labels = pd.Series(["1", "2", "3", "3", "2", None, "4", "1", "2", "5", "1", "3"], dtype="string")
     found = agreement(table, labels)
     json.dumps(found, allow_nan=False)
-    # Of C's labels one is on a scan that nobody else saw, where it agrees with itself, one on a scan without a label.
-    assert found["readers"][2] == {"name": "C", "n": 11, "n_shared": 9, "with_label": 7 / 9}
+    # Of C's labels one is on a scan that nobody else saw; of the other ten all agree with it on seven, none on three.
+    assert found["readers"][2] == pytest.approx(
+        {"name": "C", "n": 11, "n_shared": 10, "with_others": 0.7, "others": 0.9}
+    )
     assert (found["n_scans"], found["n_shared"], found["n_unsettled"]) == (12, 11, 1)
     assert found["unanimous"] == pytest.approx(8 / 11)
     assert found["kappa"]["name"] == "Fleiss' kappa"
