@@ -41,7 +41,7 @@ def main(n: int, work: str | None) -> None:
         write(root, n)
         first, again = seconds(root, cache), seconds(root, cache)
         for number in range(n // 100):
-            shutil.copy(root / "0" / f"{number}.dcm", root / "0" / f"new{number}.dcm")
+            shutil.copy(root / f"{number // 1000}" / f"{number}.dcm", root / "0" / f"new{number}.dcm")
         grown = seconds(root, cache)
         kept = sum(file.stat().st_size for file in cache.iterdir())
     print(f"{n:,} DICOM files: first {first:.1f} s ({n / first:.0f}/s), again {again:.1f} s ({n / again:.0f}/s), "

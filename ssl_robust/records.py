@@ -58,10 +58,11 @@ class Crop:
         try:
             scale = settings.get("scale")
             limits = None if scale is None else (float(scale[0]), float(scale[1]))
-            crop = cls(int(settings["n"]), float(settings["size"]), limits)
+            crop = cls(settings["n"], float(settings["size"]), limits)
         except (AttributeError, KeyError, IndexError, TypeError, ValueError):
             crop = None
-        if crop is None or crop.n < 1 or not 0 < crop.size < math.inf:
+        fits = crop is not None and isinstance(crop.n, int) and crop.n >= 1 and 0 < crop.size < math.inf
+        if crop is None or not fits or (crop.scale and not 0 < crop.scale[0] <= crop.scale[1] <= 1):
             raise ValueError(f"views such as {{n: 2, size: 1.0}}, perhaps with scale: [0.1, 0.3], not {settings}")
         return crop
 

@@ -119,8 +119,9 @@ def _check_several(override: Override, argument: str, key: str, value: str, swee
     from hydra.errors import HydraException
 
     if not sweep and re.fullmatch(r"-?\d+,\d+", value):
-        point = f"{key}={value.replace(',', '.')}"
-        raise UserError(f"{argument!r} names two values; write decimals with a point, {point}, or add -m to run both")
+        point = value.replace(",", ".")
+        raise UserError(f"{argument!r} names two values; write a decimal with a point ({point}) and a list in brackets "
+                        f"('{key}=[{value}]'), or add -m to run both")  # fmt: skip
     if not sweep:
         raise UserError(f"{argument!r} names several values; add -m to run them all, or quote one: \"{key}='{value}'\"")
     try:

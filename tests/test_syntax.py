@@ -60,8 +60,8 @@ WRONG = [
     ("embed data=phantoms", "checkpoint=", "expected the directory of a pretrain run"),
     ("probe data=phantoms checkpoint=none", "image_size={a: 1}", "has no option image_size"),
     # decimals and several values
-    (PRETRAIN, "optim.lr=0,004", "write decimals with a point, optim.lr=0.004, or add -m to run both"),
-    ("finetune data=phantoms checkpoint=none noise=symmetric", "noise.rate=0,4", "with a point, noise.rate=0.4"),
+    (PRETRAIN, "optim.lr=0,004", "write a decimal with a point (0.004) and a list in brackets"),
+    ("finetune data=phantoms checkpoint=none noise=symmetric", "noise.rate=0,4", "a decimal with a point (0.4)"),
     (f"{PRETRAIN} -m", "seed=range(1,1)", "names no value"),
     (f"{PRETRAIN} -m", "seed=range(1,100000000)", "names more than 10,000 values"),
     (f"{PRETRAIN} -m", "optim.lr=interval(0,1)", "names no values to run"),

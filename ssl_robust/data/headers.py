@@ -1,4 +1,4 @@
-"""What files hold by their headers, kept between runs: later ones look into new and changed files alone.
+"""What files hold by their headers, kept between runs: later ones read those of new and changed files alone.
 
 It lies in the folder of decoded scans, one file for each folder of data. Patients are kept as hashes whose salt lies
 beside the data, where everybody is named anyway; without a salt, nothing is kept of a file that names one.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -62,7 +61,8 @@ class Headers:
             rules: which frames and slices are taken.
         """
         rules = replace(rules, window=Rules.window, percentiles=Rules.percentiles)  # no header hangs on them
-        place = self.folder / f"{PREFIX}{digest(_VERSION, repr(rules), str(self.data))}.npz"
+        named = () if self.salt else ("plain",)  # a run that keeps nobody must not take away what others keep
+        place = self.folder / f"{PREFIX}{digest(_VERSION, repr(rules), str(self.data), *named)}.npz"
         opened = [file for file in dict.fromkeys(files) if not is_one_scan(file)]  # a table may name one many times
         before = self._read(place) if opened else {}
         with ThreadPoolExecutor(_N_THREADS) as pool:
@@ -100,7 +100,7 @@ class Headers:
                 salt = str(file["salt"])
             if {len(each) for each in columns} != {len(ends)} or ends[-1] != len(parts):
                 return {}
-        except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error):
+        except Exception:  # whatever a damaged archive raises, it is as good as none
             return {}
         usable = any(columns[3]) and self.salt is not None and digest(self._salt.hex()) == salt
         return {

@@ -77,8 +77,10 @@ def held(
     """
     wanted = wanted or [""] * len(files)
     found = headers.look(files, rules)
-    passed_over = _passed_over(found)
-    chosen = [(part,) if part and each.parts else each.parts for part, each in zip(wanted, found, strict=True)]
+    passed_over = _passed_over(dict(zip(files, found, strict=True)))
+    chosen = [
+        (part,) if part and each.no_picture is None else each.parts for part, each in zip(wanted, found, strict=True)
+    ]
     of = [row for row, each in enumerate(chosen) for _ in each]
     parts = [part for each in chosen for part in each]
     whole = [names[row] for row in of]
@@ -98,8 +100,8 @@ def by_kind(passed_over: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {kind}" for kind, n in sorted(passed_over.items(), key=lambda each: (-each[1], each[0])))
 
 
-def _passed_over(found: Sequence[Contents]) -> dict[str, int]:
-    kinds = Counter(each.no_picture for each in found if each.no_picture is not None)
+def _passed_over(found: Mapping[Path, Contents]) -> dict[str, int]:
+    kinds = Counter(each.no_picture for each in found.values() if each.no_picture is not None)
     if found and kinds.total() == len(found):
         raise UserError(
             f"none of the {len(found):,} files holds a picture ({by_kind(kinds)}); give the scans themselves"

@@ -77,8 +77,8 @@ def delete(sets: Sequence[DecodedSet]) -> int:
 def _set_of(files: Sequence[Path]) -> DecodedSet:
     files = [file for file in files if _is_file(file)]
     states = [file.lstat() for file in files]
-    # The description is opened to list the sets, so that its time of access says nothing.
-    used = max(max(state.st_mtime, state.st_atime if file.suffix != ".json" else 0)
+    # Descriptions and headers are opened to list them, so that their time of access says nothing.
+    used = max(max(state.st_mtime, state.st_atime if file.suffix == ".npy" else 0)
                for file, state in zip(files, states, strict=True))  # fmt: skip
     return DecodedSet(tuple(files), sum(state.st_size for state in states), used)
 

@@ -129,7 +129,9 @@ def pixel_hashes(scans: ScanSet, rows: np.ndarray) -> np.ndarray:
     factor = np.uint16(257 if scans.pixels.dtype == np.uint8 else 1)
 
     def hashed(block: np.ndarray) -> list[int]:
-        texts = (hashlib.blake2b((scans.pixels[row].astype("<u2") * factor).data, digest_size=8) for row in block)
+        texts = (
+            hashlib.blake2b((scans.pixels[row].astype("<u2", order="C") * factor).data, digest_size=8) for row in block
+        )
         return [int.from_bytes(text.digest(), "little") for text in texts]
 
     blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]

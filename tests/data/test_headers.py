@@ -5,6 +5,7 @@ import shutil
 import stat
 import sys
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,6 +69,20 @@ def test_what_holds_no_picture_is_looked_into_once(load, root, capsys):
     assert looked == []
     assert first.passed_over == second.passed_over == {"RT Plan": 1}
     assert capsys.readouterr().err.count("1 RT Plan") == 2
+
+
+def test_a_run_that_keeps_nobody_takes_nothing_away(load):
+    load()
+    assert load(ids="plain")[1] == ["a.dcm", "b.dcm", "pages.tif"]
+    assert load()[1] == []
+
+
+def test_a_part_that_a_table_names_stays_whatever_the_rules_are(tmp_path):
+    for name in ("v", "w"):
+        nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_filename(tmp_path / f"{name}.nii")
+    (tmp_path / "t.csv").write_text("path,label\nv.nii#z=3,x\nw.nii#z=3,y\n")
+    manifest = load_manifest(data_settings("csv", path=str(tmp_path / "t.csv"), body=0.5))
+    assert manifest.table["label"].tolist() == ["x", "y"]
 
 
 def test_new_and_changed_files_are_looked_into_and_lost_ones_disappear(load, root):
@@ -139,11 +154,18 @@ def test_another_salt_makes_other_patients(load, root):
     assert len(set(manifest.groups()[:3])) == 1
 
 
-@pytest.mark.parametrize("harm", [lambda file: file.write_bytes(b""), lambda file: file.write_bytes(b"PK" * 99),
-                                  lambda file: np.savez(file, names=np.arange(3)),
-                                  lambda file: file.write_bytes(file.read_bytes()[:-40]),
-                                  lambda file: file.write_bytes(file.read_bytes().replace(b"page=1", b"page\n1"))],
-                         ids=["empty", "no archive", "another", "cut short", "a bit turned"])  # fmt: skip
+HARM = {
+    "empty": lambda file: file.write_bytes(b""),
+    "no archive": lambda file: file.write_bytes(b"PK" * 99),
+    "another": lambda file: np.savez(file, names=np.arange(3)),
+    "an array": lambda file: np.save(file.with_suffix(".npy"), np.arange(3)) or file.with_suffix(".npy").replace(file),
+    "numbers": lambda file: np.savez(file, **dict.fromkeys(headers._ARRAYS, np.array(3))),
+    "cut short": lambda file: file.write_bytes(file.read_bytes()[:-40]),
+    "a bit turned": lambda file: file.write_bytes(file.read_bytes().replace(b"page=1", b"page\n1")),
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
 def test_what_is_damaged_is_looked_up_again(load, cache, harm):
     first, looked = load()
     (file,) = cache.iterdir()

@@ -114,5 +114,8 @@ def test_what_headers_say_is_cleared_with_the_scans(said, cache, tmp_path):
     alike = kept.with_name("headers-" + 32 * "0" + ".npz")
     np.savez(alike, thesis=np.arange(3))
     assert kept.stem[:17] in said("clear-cache")[1]
+    os.utime(kept, (time.time() - 60 * DAY,) * 2)
+    said("clear-cache")  # looking at it is no use of it
+    assert "60 days ago" in said("clear-cache", "older=30d")[1]
     assert "Deleted 1 set," in said("clear-cache", "yes=true")[1]
     assert list(cache.iterdir()) == [alike]
