@@ -107,6 +107,8 @@ def _unparsed(argument: str, key: str, value: str) -> str:
     for opening, closing in _BRACKETS.items():
         if value.startswith(opening) and value.count(opening) > value.count(closing):
             return f"{shown!r} opens {opening} and does not close it; end the value with {closing}, the whole in quotes"
+    if re.fullmatch(r"\(.*\)|\{[^:]*\}", value):
+        return f"{shown!r} looks like a list, which stands in square brackets: '{key}=[{value[1:-1]}]'"
     if len(value) > 1000:
         return f"{shown!r} is too long or too deeply nested to be read; give a simpler value"
     # A list of overrides (the demo's) is a list only if its parts are in quotes, not as a whole.

@@ -59,6 +59,8 @@ WRONG = [
     (PRETRAIN, "out=", "out= does not fit"),
     ("embed data=phantoms", "checkpoint=", "expected the directory of a pretrain run"),
     ("probe data=phantoms checkpoint=none", "image_size={a: 1}", "has no option image_size"),
+    ("check data=csv", "data.columns.label=(A,Dr B)", "in square brackets: 'data.columns.label=[A,Dr B]'"),
+    ("check data=folder", "data.window={-1350,150}", "in square brackets: 'data.window=[-1350,150]'"),
     # decimals and several values
     (PRETRAIN, "optim.lr=0,004", "write a decimal with a point (0.004) and a list in brackets"),
     ("finetune data=phantoms checkpoint=none noise=symmetric", "noise.rate=0,4", "a decimal with a point (0.4)"),

@@ -17,7 +17,8 @@ def count(manifest: Manifest) -> dict[str, Any]:
     """Numbers of scans by class, split and patient.
 
     Returns:
-        `classes`: name, n, n_patients and splits (n each) of every class; `n_unlabelled`; `splits`: n of each;
+        `classes`: name, n, n_patients, n_groups (patients, and scans of nobody known) and splits (n each) of every
+        class; `n_unlabelled`; `splits`: n of each;
         `patients`: n (None where none is known), n_unknown (scans), scans_each (median and maximum) and n_in_several
         (patients with scans in more than one split).
     """
@@ -29,7 +30,9 @@ def count(manifest: Manifest) -> dict[str, Any]:
         own = codes == code
         n_patients = len(np.unique(groups[own & known])) if known.any() else None
         shares = {split: int((own & (splits == split)).sum()) for split in SPLITS}
-        classes.append({"name": name, "n": int(own.sum()), "n_patients": n_patients, "splits": shares})
+        n_groups = len(np.unique(groups[own]))
+        about = {"name": name, "n": int(own.sum()), "n_patients": n_patients, "n_groups": n_groups}
+        classes.append({**about, "splits": shares})
     return {
         "classes": classes,
         "n_unlabelled": int((codes < 0).sum()),
@@ -87,8 +90,7 @@ def _of_labels(facts: dict[str, Any]) -> list[Finding]:
 def _of_classes(facts: dict[str, Any], few: int) -> list[Finding]:
     findings, present = [], [each for each in facts["classes"] if each["n"]]
     known = facts["patients"]["n"] is not None
-    small = {each["name"]: each["n_patients"] if known else each["n"] for each in present}
-    small = {name: n for name, n in small.items() if n < few}
+    small = {each["name"]: each["n_groups"] for each in present if each["n_groups"] < few}
     if small:
         thing = "patient" if known else "scan"
         named = listed([f"{name} {n}" for name, n in small.items()])
@@ -99,8 +101,9 @@ def _of_classes(facts: dict[str, Any], few: int) -> list[Finding]:
         absent = [each["name"] for each in present if not each["splits"][split]]
         if absent and facts["splits"][split] and len(present) > 1:
             effect = "nothing can learn them" if split == "train" else f"nothing is measured of them in {split}"
-            findings.append(found(severity, "splits", f"No scan of {listed(absent)} in {split}, so {effect}: split "
-                                  "again, e.g. without a column split"))  # fmt: skip
+            scarce = all(each["n_groups"] < len(SPLITS) for each in present if each["name"] in absent)
+            advice = "it takes a patient for each split" if scarce else "split again, e.g. without a column split"
+            findings.append(found(severity, "splits", f"No scan of {listed(absent)} in {split}, so {effect}: {advice}"))
     return findings
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,9 @@ def identified(manifest: Manifest, settings: Mapping[str, Any]) -> Manifest:
         raise UserError(f"data.ids={choice} does not exist; expected auto, plain or hashed")
     if choice == "plain" or (choice == "auto" and not manifest.personal):
         return manifest
+    if choice == "auto":
+        print(f"Note: scans or paths name patients, so that ids are hashed; {LIST} says which scan each of them is",
+              file=sys.stderr)  # fmt: skip
     folder, names = _folder(settings), pd.Series(manifest.table["sample_id"])
     salt = salt_of(settings)
     ids = _hashes(names, salt, b"scan")

@@ -198,9 +198,15 @@ def _report(unreadable: list[dict[str, str]], n: int, limit: float) -> None:
     if len(unreadable) > limit * n:
         raise UserError(
             f"{len(unreadable)} of {n} scans cannot be read, more than data.max_unreadable={limit:g} allows: "
-            f"{shown}{more}; repair or remove them, or raise the limit"
+            f"{shown}{more}; repair or remove them, or go without them: "
+            f"data.max_unreadable={_share(len(unreadable), n):g}"
         )
     print(f"Left out {len(unreadable)} of {n} scans that cannot be read: {printable(shown)}{more}", flush=True)
+
+
+def _share(part: int, n: int) -> float:
+    """In whole hundredths, rounded up."""
+    return -(-100 * part // n) / 100
 
 
 def _resize(value: Any) -> str | None:

@@ -115,7 +115,8 @@ def count_seen(checkpoint: str, scans: ScanSet, rows: np.ndarray, *, what: str) 
               file=sys.stderr)  # fmt: skip
     if n:
         print(f"Note: the encoder was pretrained (without labels) on {n} of the {len(rows)} {what}; for a clean "
-              "measure pretrain with data.split=train and the same data.split_seed", file=sys.stderr)  # fmt: skip
+              "measure pretrain with data.split=train and the same data.split_seed (a set that has grown is split "
+              "anew)", file=sys.stderr)  # fmt: skip
     return n
 
 

@@ -18,8 +18,8 @@ def test_counts_by_class_split_and_patient(tmp_path):
         splits=["train", "train", "train", "test", "test", "train"],
     )  # fmt: skip
     assert facts["classes"] == [
-        {"name": "0", "n": 3, "n_patients": 1, "splits": {"train": 2, "val": 0, "test": 1}},
-        {"name": "1", "n": 2, "n_patients": 2, "splits": {"train": 1, "val": 0, "test": 1}},
+        {"name": "0", "n": 3, "n_patients": 1, "n_groups": 1, "splits": {"train": 2, "val": 0, "test": 1}},
+        {"name": "1", "n": 2, "n_patients": 2, "n_groups": 2, "splits": {"train": 1, "val": 0, "test": 1}},
     ]
     assert facts["n_unlabelled"] == 1
     assert facts["splits"] == {"train": 4, "val": 0, "test": 2}
@@ -55,3 +55,9 @@ def test_all_is_well(tmp_path):
     labels = np.tile([0, 1], 6)
     facts = counted(tmp_path, labels, patients=list("abcdefghijkl"), splits=["train"] * 6 + ["test"] * 6)
     assert told(facts) == [("fine", "patients", "12 patients, none of them in more than one split")]
+
+
+def test_scans_of_nobody_known_are_not_too_few_patients(tmp_path):
+    facts = counted(tmp_path, [0, 1] * 4, patients=["a", None, "b", None, "c", None, "d", None])
+    assert [(each["n_patients"], each["n_groups"]) for each in facts["classes"]] == [(4, 4), (0, 4)]
+    assert not any("fewer than" in each[2] for each in told(facts, few=4))
