@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from ssl_robust.check.findings import Finding, found
+from ssl_robust.check.findings import Finding, counted, found
 from ssl_robust.data.agreement import agreement, fleiss_kappa
 from ssl_robust.data.dawid_skene import dawid_skene
 from ssl_robust.data.manifest import Manifest
-from ssl_robust.data.votes import coded, vote_counts
+from ssl_robust.data.votes import coded, consensus, vote_counts
 
 # "The measurement of observer agreement for categorical data", Biometrics 33(1), 159-174, the table of p. 165
 _STRENGTHS = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
@@ -31,7 +31,8 @@ def describe_readers(manifest: Manifest, *, rule: str, n_resamples: int, seed: i
         seed: of these.
 
     Returns:
-        As `agreement`; its `kappa` has the 95 % interval, `low` and `high`; each of its `readers` has `sensitivity`:
+        As `agreement`; its `kappa` has the 95 % interval, `low` and `high`. Of Dawid and Skene's model also
+        `n_against_majority`, how many labels it gave against that, and for each of the `readers` `sensitivity`:
         class -> how often the reader names it where it is the class, None where the reader hardly saw it. None where
         there are no several readers.
     """
@@ -41,6 +42,8 @@ def describe_readers(manifest: Manifest, *, rule: str, n_resamples: int, seed: i
     low, high = _interval(manifest.votes, n_resamples, seed)
     facts["kappa"] |= {"low": low, "high": high}
     if rule == "dawid_skene":
+        labels, most = manifest.table["label"], consensus(manifest.votes, "majority")
+        facts["n_against_majority"] = int((labels.notna() & most.notna() & (labels != most)).sum())
         for reader, rates in zip(facts["readers"], _sensitivities(manifest.votes), strict=True):
             reader["sensitivity"] = rates
     return facts
@@ -86,7 +89,11 @@ def judge_readers(facts: Mapping[str, Any] | None, settings: Mapping[str, Any]) 
     if not facts["n_shared"]:
         return [found("look", "readers", "No two readers saw the same scan, so that nothing tells how far they agree: "
                       "let two label some of the same scans")]  # fmt: skip
-    return [*_of_kappa(facts, settings["kappa"], settings["few"]), *_who_stands_apart(facts, settings["behind"])]
+    return [
+        *_of_kappa(facts, settings["kappa"], settings["few"]),
+        *_who_stands_apart(facts, settings["behind"]),
+        *_of_model(facts.get("n_against_majority", 0)),
+    ]
 
 
 def _of_kappa(facts: Mapping[str, Any], lowest: float, few: int) -> list[Finding]:
@@ -103,6 +110,14 @@ def _of_kappa(facts: Mapping[str, Any], lowest: float, few: int) -> list[Finding
     return [found("look", "readers", f"{said} and surely not above readers.kappa={lowest:g}: no model can be measured "
                   "more surely than such labels; settle what the classes mean, and have the scans read again on which "
                   "readers differ")]  # fmt: skip
+
+
+def _of_model(n: int) -> list[Finding]:
+    """Where a model of the readers outvoted them."""
+    if not n:
+        return []
+    return [found("look", "readers", f"{counted(n, 'label')} by Dawid and Skene's model, not by most readers: it "
+                  "trusts those more who agree more; look at some, or say data.consensus=majority")]  # fmt: skip
 
 
 def _strength(kappa: float) -> str:

@@ -91,8 +91,19 @@ def test_dawid_and_skenes_sensitivities():
     rates = {each["name"]: each["sensitivity"] for each in found["readers"]}
     assert rates["a"] == pytest.approx({"x": 1, "y": 1, "z": 1}, abs=1e-3)
     assert rates["c"] == {"x": pytest.approx(1, abs=1e-3), "y": pytest.approx(0, abs=1e-3), "z": None}
+    assert found["n_against_majority"] == 0
     by_count = described("xxx", "yyx")
     assert "sensitivity" not in by_count["readers"][0]
+
+
+def test_labels_against_the_majority_are_told():
+    """b and c err in turn, a never; where both of them err at once, the model follows a."""
+    lines = ["xxx", "yyy"] * 20 + ["xyx", "yxy", "xxy", "yyx"] * 6 + ["xyy", "yxx"]
+    facts = described(*lines, rule="dawid_skene")
+    told = [each for each in judge_readers(facts, SETTINGS) if "by Dawid and Skene" in each.text]
+    assert facts["n_against_majority"] == 2
+    assert [each.severity for each in told] == ["look"]
+    assert told[0].text.startswith("2 labels by Dawid and Skene's model, not by most readers")
 
 
 @pytest.mark.parametrize("hashed", [False, True])
