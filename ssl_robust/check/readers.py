@@ -42,8 +42,8 @@ def describe_readers(manifest: Manifest, *, rule: str, n_resamples: int, seed: i
     low, high = _interval(manifest.votes, n_resamples, seed)
     facts["kappa"] |= {"low": low, "high": high}
     if rule == "dawid_skene":
-        labels, most = manifest.table["label"], consensus(manifest.votes, "majority")
-        facts["n_against_majority"] = int((labels.notna() & most.notna() & (labels != most)).sum())
+        pairs = pd.DataFrame({"label": manifest.table["label"], "most": consensus(manifest.votes, "majority")}).dropna()
+        facts["n_against_majority"] = int(np.count_nonzero(pairs["label"].to_numpy() != pairs["most"].to_numpy()))
         for reader, rates in zip(facts["readers"], _sensitivities(manifest.votes), strict=True):
             reader["sensitivity"] = rates
     return facts
