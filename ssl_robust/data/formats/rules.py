@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,9 +117,15 @@ def _window(value: Any, named: Mapping[str, Sequence[float]]) -> str | tuple[flo
     if value in _RULES:
         return value
     limits = _two(named.get(value)) if isinstance(value, str) else _two(value)
-    if limits is None or not limits[0] < limits[1]:
+    if limits is not None and not limits[0] < limits[1]:
         raise UserError(
-            f"data.window={value} is not known; expected {', '.join(_RULES)}, {', '.join(named)}, or the lowest and "
-            "the highest value as '[low,high]'"
+            f"data.window={value} does not end above where it begins; write the lowest value first: '[low,high]'"
+        )
+    if limits is None:
+        near = difflib.get_close_matches(str(value), [*_RULES, *named], n=1)
+        hint = f", did you mean {near[0]}" if near else ""
+        raise UserError(
+            f"data.window={value} is not known{hint}; expected {', '.join(_RULES)}, {', '.join(named)}, or the lowest "
+            "and the highest value as '[low,high]'"
         )
     return limits

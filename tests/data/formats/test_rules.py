@@ -25,8 +25,8 @@ def test_windows_have_names_and_numbers(changes, expected):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"window": "lungs"}, "window=lungs is not known; expected auto, full, percentiles, lung"),
-        ({"window": [5, 5]}, "is not known"),
+        ({"window": "lungs"}, "is not known, did you mean lung; expected auto, full, percentiles, lung"),
+        ({"window": [5, 5]}, "does not end above where it begins"),
         ({"window": [1]}, "is not known"),
         ({"frames": 0}, "data.frames=0 does not fit"),
         ({"step": 1.5}, "data.step=1.5 does not fit"),
