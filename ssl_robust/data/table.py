@@ -15,7 +15,7 @@ import pandas as pd
 from ssl_robust.data.columns import pick, read_table
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.headers import Headers
-from ssl_robust.data.held import held
+from ssl_robust.data.held import Held, held
 from ssl_robust.data.labels import check_single, without_spelled
 from ssl_robust.data.manifest import COLUMNS, Manifest, build_manifest
 from ssl_robust.data.sources import FileSource
@@ -59,23 +59,11 @@ def read_csv(
     table = read_table(file, sheet=sheet)
     found: dict[str, Any] = dict(pick(table, columns, COLUMNS, required=["path"], where=file.name))
     votes = pick_votes(table, columns, consensus, classes=classes, where=file.name)
-    for row, value in enumerate(found["path"]):
-        if pd.isna(value) or not value.strip():
-            raise UserError(f"{file.name}: line {row + 2} has an empty path; give each scan its file")
-    places = [_place(_start(value.strip(), base, file), value.strip()) for value in found["path"]]
-    files, parts = [each for each, _ in places], [part for _, part in places]
-    if files and not any(each.exists() for each in files):
-        raise UserError(f"{file.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
+    files, parts = _named(found["path"], base, file)
     names = _shown(files, base)
     _check_paths([f"{name}#{part}" if part else name for name, part in zip(names, parts, strict=True)], file.name)
     scans = held(files, names, rules, headers, parts)
-    found = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in found.items()}
-    if "sample_id" in found:
-        several = np.bincount(scans.of)[scans.of] > 1
-        ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
-        found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
-    found["patient_id"] = scans.patients(found.get("patient_id"))
-    found = without_spelled({"sample_id": scans.names, **found, "path": scans.names}, classes, file.name)
+    found = without_spelled(_spread(found, scans), classes, file.name)
     if "label" in found:
         check_single(found["label"], file.name)
     if votes is not None:
@@ -85,6 +73,29 @@ def read_csv(
         found, source, classes=classes, fractions=fractions, split_seed=split_seed, where=file.name, votes=votes
     )
     return replace(manifest, personal=scans.personal, window=rules.window, passed_over=scans.passed_over)
+
+
+def _named(paths: Sequence[Any], base: Path, table: Path) -> tuple[list[Path], list[str]]:
+    """The file that each line names, and which part of it; "" where all of it is meant."""
+    for row, value in enumerate(paths):
+        if pd.isna(value) or not value.strip():
+            raise UserError(f"{table.name}: line {row + 2} has an empty path; give each scan its file")
+    places = [_place(_start(value.strip(), base, table), value.strip()) for value in paths]
+    files = [file for file, _ in places]
+    if files and not any(each.exists() for each in files):
+        raise UserError(f"{table.name}: none of its files exists, e.g. {files[0]}; name their folder with data.root=…")
+    return files, [part for _, part in places]
+
+
+def _spread(lines: Mapping[str, pd.Series], scans: Held) -> dict[str, Any]:
+    """The columns of a table with one row for each scan: a line may name a file of several."""
+    found: dict[str, Any] = {name: values.iloc[scans.of].reset_index(drop=True) for name, values in lines.items()}
+    if "sample_id" in found:
+        several = np.bincount(scans.of)[scans.of] > 1
+        ends = [f"#{part}" if many else "" for part, many in zip(scans.parts, several, strict=True)]
+        found["sample_id"] = found["sample_id"] + pd.Series(ends, dtype="string")
+    found["patient_id"] = scans.patients(found.get("patient_id"))
+    return {"sample_id": scans.names, **found, "path": scans.names}
 
 
 def _check_paths(names: Sequence[str], where: str) -> None:

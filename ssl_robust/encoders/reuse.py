@@ -92,10 +92,10 @@ def take_over(path: str | Path, made: dict[str, str], hashes: np.ndarray, dim: i
     if known.shape != (len(vectors),) or vectors.shape[1] != dim:
         raise UserError(f"reuse={path} is damaged: its {VECTORS} and {PIXELS} do not fit; leave reuse= out")
     order = np.argsort(known, kind="stable")
-    at = np.searchsorted(known[order], hashes).clip(max=len(known) - 1)
-    rows = np.flatnonzero(known[order][at] == hashes)
+    at = order[np.searchsorted(known, hashes, sorter=order).clip(max=len(known) - 1)]
+    rows = np.flatnonzero(known[at] == hashes)
     words = f"Took {len(rows):,} vectors over from {path}, {len(hashes) - len(rows):,} scans are encoded"
-    return Taken(rows, vectors, order[at[rows]], words)
+    return Taken(rows, vectors, at[rows], words)
 
 
 def _read_pixels(path: Path) -> np.ndarray:
