@@ -1,0 +1,45 @@
+"""What a score may look at: one labelled set seen through one encoder, every part computed once and when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ssl_robust.neighbors import UnitRows
+from ssl_robust.records import Neighbors
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Row i of everything is the same labelled sample.
+
+    Attributes:
+        unit: N vectors as a cosine sees them.
+        labels: (N,) ints in [0, n_classes), as given (perhaps wrong).
+        groups: (N,) ints from 0; samples of one group (one patient and its duplicates) do not vouch for each other.
+        n_classes: K.
+        neighbors: (N, k) of other groups.
+        seed: of folds.
+        probe: the node `probe` of configs/audit.yaml, how the out-of-fold probabilities are made.
+        dynamics: what training runs recorded of each sample, arrays with N rows by name; empty without a run.
+    """
+
+    unit: UnitRows
+    labels: np.ndarray
+    groups: np.ndarray
+    n_classes: int
+    neighbors: Neighbors
+    seed: int
+    probe: dict[str, Any] = field(default_factory=dict)
+    dynamics: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(N, K) float32 out-of-fold class probabilities of the labels as given, groups never on both sides."""
+        raise NotImplementedError
