@@ -1,7 +1,4 @@
-"""Quick classifiers on embeddings: weighted nearest neighbours and logistic regression.
-
-They say how good an encoder is without training a network on top, and they are the second opinion of an audit.
-"""
+"""Weighted nearest neighbours and logistic regression, fitted on some vectors and asked about others."""
 
 from __future__ import annotations
 

@@ -1,0 +1,115 @@
+"""How many labels are wrong, and how sure that is: in all, class by class, and for each pair of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssl_robust.audit.opinion import Opinion
+from ssl_robust.metrics import Interval
+from ssl_robust.noise.anchors import find_anchors
+from ssl_robust.noise.likelihood import fit_noise
+from ssl_robust.probes.soft import softmax
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Wrong labels among N, without knowing a single true one.
+
+    Attributes:
+        rate: share of wrong labels.
+        by_class: number of wrong labels among those of each given class.
+        transition: (3, K, K) T[true, given], its lower and its upper bound.
+        prior: (K,) shares of the true classes.
+        level: coverage of the intervals.
+        n_resamples: draws of patients behind them.
+    """
+
+    rate: Interval
+    by_class: list[Interval]
+    transition: np.ndarray
+    prior: np.ndarray
+    level: float
+    n_resamples: int
+
+
+def estimate_errors(
+    opinion: Opinion, labels: np.ndarray, groups: np.ndarray, *, settings: Mapping[str, Any],
+    noise_model: Mapping[str, Any], seed: int,
+) -> Estimate:  # fmt: skip
+    """The number of wrong labels with intervals by bootstrap over patients.
+
+    In each draw anchors and noise matrix are found anew. Draws take turns between the opinions of all probes together
+    and of each alone: how far these differ is part of what is not known.
+
+    Args:
+        opinion: of all labels.
+        labels: (N,) ints in [0, K), as given.
+        groups: (N,) ints from 0, drawn as a whole.
+        settings: the node `estimate` of configs/audit.yaml.
+        noise_model: the node `noise_model` of it.
+        seed: of the draws.
+    """
+    n_classes = opinion.posterior.shape[1]
+    wrong = opinion.wrong(labels)
+    sizes = np.bincount(labels, minlength=n_classes)
+    shares = np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1)
+    first = opinion.noise.posterior(opinion.views[0], labels)
+    middle = _shares(1 - first[np.arange(len(labels)), labels], labels, n_classes)
+    draws, matrices = _draws(opinion, labels, groups, settings, noise_model, seed)
+    tails = [(1 - settings["level"]) / 2, (1 + settings["level"]) / 2]
+    low, high = np.quantile(draws - middle, tails, axis=0)
+    found = np.append(wrong.mean(), shares)
+    low, high = np.clip(found + np.minimum(low, 0), 0, 1), np.clip(found + np.maximum(high, 0), 0, 1)
+    rate, *by_class = (Interval(*map(float, each)) for each in zip(found, low, high, strict=True))
+    matrix = opinion.noise.transition
+    bounds = np.quantile(matrices, tails, axis=0)
+    return Estimate(
+        rate=rate,
+        by_class=[
+            Interval(*(float(size * value) for value in each)) for size, each in zip(sizes, by_class, strict=True)
+        ],
+        transition=np.stack([matrix, np.minimum(bounds[0], matrix), np.maximum(bounds[1], matrix)]),
+        prior=opinion.posterior.mean(axis=0),
+        level=settings["level"],
+        n_resamples=settings["n_resamples"],
+    )
+
+
+def _draws(
+    opinion: Opinion, labels: np.ndarray, groups: np.ndarray, settings: Mapping[str, Any],
+    noise_model: Mapping[str, Any], seed: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(R, 1 + K) share of wrong labels, in all and class by class, and (R, K, K) the noise matrix, of each draw."""
+    rng = np.random.default_rng(seed)
+    n_classes = opinion.posterior.shape[1]
+    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    n_drawn = max(1, round(len(members) * min(1.0, settings["drawn_from"] / len(labels))))
+    shares = np.empty((settings["n_resamples"], 1 + n_classes))
+    matrices = np.empty((settings["n_resamples"], n_classes, n_classes))
+    for draw in range(settings["n_resamples"]):
+        rows = np.concatenate([members[group] for group in rng.integers(len(members), size=n_drawn)])
+        scores, given = opinion.views[draw % len(opinion.views)][rows], labels[rows]
+        anchors = find_anchors(softmax(scores), given, **noise_model["anchors"])
+        fit = fit_noise(scores, given, anchors, settings=noise_model, start=opinion.noise)
+        wrong = 1 - fit.posterior(scores, given)[np.arange(len(given)), given]
+        shares[draw], matrices[draw] = _shares(wrong, given, n_classes), fit.transition
+    return _narrowed(shares, len(opinion.views), np.sqrt(n_drawn / len(members))), matrices
+
+
+def _narrowed(draws: np.ndarray, n_views: int, factor: float) -> np.ndarray:
+    """Draws of fewer patients than there are vary too much; what tells one view from another stays."""
+    narrowed = draws.copy()
+    for view in range(min(n_views, len(draws))):
+        mine = draws[view::n_views]
+        narrowed[view::n_views] = mine.mean(axis=0) + factor * (mine - mine.mean(axis=0))
+    return narrowed
+
+
+def _shares(wrong: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """(1 + K,) mean probability of an error, in all and among the labels of each class."""
+    sizes = np.bincount(labels, minlength=n_classes)
+    return np.append(wrong.mean(), np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1))

@@ -1,0 +1,158 @@
+"""What all other patients' scans make of a label: the default score, and where its probabilities come from.
+
+Two families of logistic regressions, straight and curved, say out of fold which class a scan shows. They learned from
+labels of which some are wrong; so the noise matrix is estimated with them, Bayes' rule turns class and given label into
+p(wrong), and they learn again from labels that count as far as they are believed: suspects leave the vote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ssl_robust.neighbors import UnitRows
+from ssl_robust.noise.anchors import Anchors, find_anchors
+from ssl_robust.noise.likelihood import NoiseFit, fit_noise, fit_sharpness
+from ssl_robust.probes.coordinates import kernel_coordinates, linear_coordinates
+from ssl_robust.probes.folds import grouped_folds
+from ssl_robust.probes.soft import SoftProbe, softmax
+
+_LEAST = 1e-5  # probability below which opinions do not differ
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What is believed of N labels and of their noise.
+
+    Attributes:
+        posterior: (N, K) p(true class | scan, label as given), rows sum to one.
+        views: logarithms of the first opinions, each (N, K): of all probes together, then of each alone.
+        noise: the noise matrix, as fitted to the first of them.
+        anchors: of the first of them.
+    """
+
+    posterior: np.ndarray
+    views: list[np.ndarray] = field(repr=False)
+    noise: NoiseFit
+    anchors: Anchors
+
+    def wrong(self, labels: np.ndarray) -> np.ndarray:
+        """(N,) probability that the label as given is wrong."""
+        return 1 - self.posterior[np.arange(len(labels)), labels]
+
+
+def form_opinion(
+    vectors: np.ndarray,
+    rows: np.ndarray | None,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    n_classes: int,
+    probe: Mapping[str, Any],
+    noise_model: Mapping[str, Any],
+    seed: int,
+) -> Opinion:
+    """Labels and vectors -> what is believed of each label.
+
+    Nothing depends on the order of samples or classes: both are put into an order of their own, which follows from the
+    vectors alone.
+
+    Args:
+        vectors: (M, D) finite numbers, perhaps a memory map.
+        rows: (N,) rows of it that have a label; None: all.
+        labels: (N,) ints in [0, K), as given.
+        groups: (N,) ints; samples of one group (one patient and its duplicates) never judge each other.
+        n_classes: K.
+        probe: the node `probe` of configs/audit.yaml.
+        noise_model: the node `noise_model` of configs/audit.yaml.
+        seed: of folds and landmarks.
+    """
+    raw = UnitRows(vectors, rows=rows)
+    order = _order(raw, seed)
+    back, classes = np.argsort(order), _class_order(labels[order], n_classes)
+    rows = order if rows is None else rows[order]
+    given, codes = np.argsort(classes)[labels[order]], np.unique(groups[order], return_inverse=True)[1]
+    codes = _by_first(codes)
+    opinion = _form(vectors, rows, given, codes, n_classes, probe, noise_model, seed)
+    return _as_given(opinion, back, classes)
+
+
+def _form(
+    vectors: np.ndarray, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_classes: int,
+    probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
+) -> Opinion:  # fmt: skip
+    """The opinion on samples and classes in their own order."""
+    folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
+    shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
+    probes = _probes(vectors, rows, folds, shown, probe, seed)
+    views = [np.log(each + _LEAST) for each in _asked(probes, np.eye(n_classes)[labels], probe["penalties"])]
+    together = np.mean(views, axis=0)
+    anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
+    noise = fit_noise(together[shown], labels[shown], anchors, settings=noise_model)
+    posterior = noise.posterior(together, labels)
+    for _ in range(probe["rounds"]):
+        again = np.mean([np.log(p + _LEAST) for p in _asked(probes, posterior, probe["penalties_again"])], axis=0)
+        posterior = fit_sharpness(again[shown], labels[shown], noise, settings=noise_model).posterior(again, labels)
+    return Opinion(posterior, [together, *views], noise, anchors)
+
+
+def _probes(
+    vectors: np.ndarray, rows: np.ndarray, folds: np.ndarray, shown: np.ndarray, probe: Mapping[str, Any], seed: int
+) -> list[SoftProbe]:
+    """The straight and the curved one."""
+    straight, curved = (UnitRows(vectors, rows=rows, center=center) for center in (False, True))
+    landmarks = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["landmarks"]])
+    return [
+        SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown),
+        SoftProbe(curved, kernel_coordinates(curved, landmarks, shown, gamma=probe["gamma"]), folds, shown),
+    ]
+
+
+def _asked(probes: list[SoftProbe], targets: np.ndarray, penalties: list[float]) -> list[np.ndarray]:
+    return [each.out_of_fold(targets, penalty=penalty) for each, penalty in zip(probes, penalties, strict=True)]
+
+
+def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.ndarray:
+    """Rows that models are fitted to, ascending: all, or so many that rare classes keep theirs."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    drawn = np.random.default_rng(seed).permutation(len(labels))
+    of_class = drawn[np.argsort(labels[drawn], kind="stable")]
+    sizes = np.bincount(labels, minlength=n_classes)
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rare = of_class[place < most // (4 * n_classes)]
+    others = drawn[~np.isin(drawn, rare)]
+    return np.sort(np.concatenate([rare, others[: most - len(rare)]]))
+
+
+def _order(raw: UnitRows, seed: int) -> np.ndarray:
+    """An order of the rows that hangs on their vectors alone: along a direction drawn at random."""
+    direction = np.random.default_rng(seed).normal(size=raw.dim).astype(np.float32)
+    along = np.concatenate([(raw.take(block) * direction).sum(axis=1) for block in raw.blocks()])
+    return np.argsort(along, kind="stable")
+
+
+def _by_first(codes: np.ndarray) -> np.ndarray:
+    """Codes numbered by where they occur first."""
+    first = np.unique(codes, return_index=True)[1]
+    return np.argsort(np.argsort(first))[codes]
+
+
+def _class_order(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """(K,) classes by where they occur first, those that do not occur last."""
+    present, first = np.unique(labels, return_index=True)
+    ordered = present[np.argsort(first)]
+    return np.concatenate([ordered, np.setdiff1d(np.arange(n_classes), ordered)])
+
+
+def _as_given(opinion: Opinion, back: np.ndarray, classes: np.ndarray) -> Opinion:
+    """The opinion in the order of samples and classes in which they came."""
+    place = np.argsort(classes)
+    turned = [each[back][:, place] for each in (opinion.posterior, *opinion.views)]
+    noise = opinion.noise
+    fit = NoiseFit(noise.transition[np.ix_(place, place)], noise.sharpness, noise.shifts[place], noise.parameters)
+    anchors = Anchors(opinion.anchors.shares[place], opinion.anchors.bounds[place])
+    return Opinion(turned[0], turned[1:], fit, anchors)
