@@ -6,6 +6,8 @@ keep changing. Pure functions of arrays; nothing here trains.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 LAST_EPOCHS = 5  # "the last five epochs": VOG, arXiv 2407.05973, section 2.2
@@ -47,27 +49,31 @@ def last_layer_gradients(features: np.ndarray, own: np.ndarray) -> np.ndarray:
     return gradients
 
 
+@dataclass
 class GradientSpread:
     """Variance of gradients without keeping the gradients: mean over the entries of the deviation over epochs.
 
-    Khanal et al. 2024 (MICCAI), arXiv 2407.05973, equation 1. The mean and the squared deviation of every entry are
-    carried on (Welford 1962), exactly what the kept gradients would give: 8 N (D + 1) bytes instead of 4 E N (D + 1).
-
-    Args:
-        n_samples: N.
-        dim: D + 1, entries of a gradient.
+    Khanal et al. 2024 (MICCAI), arXiv 2407.05973, equation 1. The mean and the squared deviations of every entry are
+    carried on (Welford 1962), which gives what the kept gradients would: 8 N (D + 1) bytes instead of 4 E N (D + 1).
 
     Attributes:
         n_epochs: how many were taken in.
+        mean: (N, D + 1) float32 over these epochs.
+        squares: (N, D + 1) float32, sums of squared deviations from it.
     """
 
-    def __init__(self, n_samples: int, dim: int) -> None:
-        self.n_epochs = 0
-        self._mean = np.zeros((n_samples, dim), dtype=np.float32)
-        self._squares = np.zeros((n_samples, dim), dtype=np.float32)
+    n_epochs: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def empty(cls, n_samples: int, n_entries: int) -> GradientSpread:
+        """Of no epoch yet; `n_entries` is D + 1."""
+        shape = n_samples, n_entries
+        return cls(0, np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32))
 
     def start_epoch(self) -> None:
-        """Say that what `add` gets from now on is another epoch; each row is added once in it."""
+        """Say that what `add` gets from now on is another epoch, in which each row is added once."""
         self.n_epochs += 1
 
     def add(self, rows: slice, gradients: np.ndarray) -> None:
@@ -77,20 +83,11 @@ class GradientSpread:
             rows: which.
             gradients: (n, D + 1) of these.
         """
-        mean, squares = self._mean[rows], self._squares[rows]
+        mean, squares = self.mean[rows], self.squares[rows]  # views
         before = gradients - mean
         mean += before / np.float32(self.n_epochs)
         squares += before * (gradients - mean)
 
-    def variance_of_gradients(self) -> np.ndarray:
-        """(N,) float32, not negative; the name is the paper's, the entries' values are standard deviations."""
-        deviations = self._squares / np.float32(max(1, self.n_epochs))
-        return np.sqrt(deviations, out=deviations).mean(axis=1)
-
-    def state(self) -> tuple[int, np.ndarray, np.ndarray]:
-        """Epochs, and the two (N, D + 1) arrays that `restore` takes."""
-        return self.n_epochs, self._mean, self._squares
-
-    def restore(self, n_epochs: int, mean: np.ndarray, squares: np.ndarray) -> None:
-        """Continue from what `state` gave."""
-        self.n_epochs, self._mean, self._squares = n_epochs, mean, squares
+    def variance(self) -> np.ndarray:
+        """(N,) float32, not negative; "variance" is the paper's name, its formula takes standard deviations."""
+        return np.sqrt(self.squares / np.float32(max(1, self.n_epochs))).mean(axis=1)

@@ -57,14 +57,16 @@ def _read(directory: Path) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
         if not (directory / name).is_file():
             raise UserError(f"dynamics={directory} holds no {name}; give the directory of a finished finetune run")
     try:
-        with np.load(directory / DYNAMICS, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a file open that is no archive.
+        with (directory / DYNAMICS).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             recorded = {name: file[name] for name in ("loss", "margin", "rows", "vog") if name in file}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile):
         recorded = {}
     table = read_table(directory / LABELS)
     rows = recorded.get("rows", np.empty(0, dtype=int))
     fits = {"loss", "margin", "rows"} <= set(recorded) and {"sample_id", "given_label"} <= set(table.columns)
-    if not fits or rows.max(initial=-1) >= len(table) or {recorded[name].shape[-1] for name in recorded} != {len(rows)}:
+    fits = fits and rows.max(initial=-1) < len(table) and table["sample_id"].is_unique
+    if not fits or {values.shape[-1] for values in recorded.values()} != {len(rows)}:
         raise UserError(f"{directory / DYNAMICS} is damaged or belongs to another {LABELS}; run finetune again")
     return recorded, table
 
