@@ -41,9 +41,7 @@ class Gradients:
             yield
             return
         places = [0] * len(models)
-        handles = [
-            model.head.register_forward_hook(self._hook(number, places)) for number, model in enumerate(models)
-        ]
+        handles = [model.head.register_forward_hook(self._hook(number, places)) for number, model in enumerate(models)]
         try:
             yield
         finally:

@@ -86,8 +86,10 @@ class History:
             variance: of gradients.
         """
         arrays = {"loss": np.stack(self._losses), "margin": np.stack(self._margins), "rows": self.task.train}
+        if variance is not None:
+            arrays["vog"] = variance
         with replacing(path) as temporary:
-            np.savez_compressed(temporary, **arrays, **({} if variance is None else {"vog": variance}))
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: plain containers and tensors."""

@@ -1,6 +1,6 @@
 """Increasing maps of unbounded scores into [0, 1].
 
-Rational and not exponential: scores stay apart in six decimals up to a thousand, where a logistic curve is flat from 15.
+Rational and not exponential: scores stay apart in six decimals up to a thousand, a logistic curve is flat from 15 on.
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ def _recorded(evidence: Evidence, name: str) -> np.ndarray:
             "trainer.gradients=true"
         )
     if values is None:
-        raise ValueError(f"a score by {name} needs training dynamics; give dynamics=RUN, a finetune run on these labels")
+        raise ValueError(
+            f"this score needs the {name} of a training; give dynamics=RUN, a finetune run on these labels"
+        )
     if np.isnan(values).all():
         raise ValueError("the run of dynamics= was trained on none of these samples; give one on these labels")
     return np.asarray(values, dtype=np.float64)

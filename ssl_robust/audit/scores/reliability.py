@@ -42,9 +42,7 @@ def reliability(evidence: Evidence, *, k_min: int, k_max: int) -> np.ndarray:
     return scores.round(6)  # sums differ beyond it with the order of equal neighbours
 
 
-def smallest_k(
-    neighbors: Neighbors, labels: np.ndarray, *, n_classes: int, k_min: int, k_max: int
-) -> np.ndarray:
+def smallest_k(neighbors: Neighbors, labels: np.ndarray, *, n_classes: int, k_min: int, k_max: int) -> np.ndarray:
     """The smallest odd number of neighbours among which no class has more votes than the given one.
 
     arXiv 2408.14358, section 3.1. A tie counts for the label there is, where the authors' goes to the lower class:

@@ -1,4 +1,4 @@
-"""The vote of SimiFeat (Zhu et al. 2022, arXiv 2110.06283): as -log p, and cut per class by its share of wrong labels."""
+"""The vote of SimiFeat (Zhu et al. 2022, arXiv 2110.06283): as -log p, and cut per class by its share of errors."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def neg_log(evidence: Evidence, *, temperature: float) -> np.ndarray:
         return from_positive(-np.log(own))
 
 
-def simifeat_rank(
-    evidence: Evidence, *, temperature: float, wrong_shares: Sequence[float] | None = None
-) -> np.ndarray:
+def simifeat_rank(evidence: Evidence, *, temperature: float, wrong_shares: Sequence[float] | None = None) -> np.ndarray:
     """Rank of the vote within the given class, against the share of that class's labels that is wrong.
 
     Section 4.3 there: of the samples given the class j, those with the highest scores are called corrupted, as many as
