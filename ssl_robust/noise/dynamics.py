@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LAST_EPOCHS = 5  # "the last five epochs": VOG, arXiv 2407.05973, section 2.2
+LAST_EPOCHS = 5  # "the last five epochs": VOG, arXiv 2407.05973
 
 
 def loss_and_margin(given: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +53,7 @@ def last_layer_gradients(features: np.ndarray, own: np.ndarray) -> np.ndarray:
 class GradientSpread:
     """Variance of gradients without keeping the gradients: mean over the entries of the deviation over epochs.
 
-    Khanal et al. 2024 (MICCAI), arXiv 2407.05973, equation 1. The mean and the squared deviations of every entry are
+    Khanal et al. 2024 (MICCAI), arXiv 2407.05973. The mean and the squared deviations of every entry are
     carried on (Welford 1962), which gives what the kept gradients would: 8 N (D + 1) bytes instead of 4 E N (D + 1).
 
     Attributes:

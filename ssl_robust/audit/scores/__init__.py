@@ -8,7 +8,7 @@ classes. A formula without bounds goes through one of the two increasing maps of
 
     knn                 share of the neighbours' votes against the label
     neg_log             -log of the share for it (SimiFeat)
-    simifeat_rank       rank by that vote within the class, against the class's share of wrong labels (SimiFeat)
+    simifeat_rank       the same vote, cut per class by the class's share of wrong labels (SimiFeat)
     reliability         votes weighted by how soon a voter's own neighbours agree with it (WANN)
     intra_extra         distance to the own class against distance to the others (SelfClean)
     self_confidence     1 - out-of-fold probability of the label

@@ -13,9 +13,9 @@ _FARTHEST = 2.0  # largest cosine distance
 def intra_extra(evidence: Evidence) -> np.ndarray:
     """d_same^2 / (d_same^2 + d_diff^2) with cosine distances to the nearest sample of the own and of another class.
 
-    Groeger et al. 2024 (SelfClean), arXiv 2305.17048, section 3.2, where the ratio is d_diff^2 / (…) and lower = more
-    suspect; theirs is of uncentred vectors, ours of the evidence's. Own patients are left out here. Who has no
-    company in its class is as far from it as can be (there: as from the farthest other sample).
+    Groeger et al. 2024 (SelfClean), arXiv 2305.17048, where the ratio is d_diff^2 / (…) and lower = more
+    suspect. Ours: vectors are centred where the audit's are, the own patient is left out, and who has no company in
+    its class is as far from it as can be (there: as from the farthest other sample).
 
     Args:
         evidence: its neighbours hold most of the nearest; the others are searched for.

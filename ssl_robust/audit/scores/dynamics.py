@@ -15,7 +15,7 @@ from ssl_robust.audit.scores.bounded import from_positive, from_signed
 def aum(evidence: Evidence) -> np.ndarray:
     """Area under the margin: -(mean over epochs of the label's logit less the largest other), by `from_signed`.
 
-    Pleiss et al. 2020, arXiv 2001.10528, equation 2.
+    Pleiss et al. 2020, arXiv 2001.10528.
 
     Args:
         evidence: its dynamics hold `margin` (N, E).

@@ -44,7 +44,7 @@ def normalized_margin(evidence: Evidence) -> np.ndarray:
 def joint(evidence: Evidence, *, tolerated_entropy: float) -> np.ndarray:
     """CE(label, p) - max(H(p) - tolerated entropy, 0), mapped by `bounded.from_signed`: wrong, but not ambiguous.
 
-    Bernhardt et al. 2022, Nature Communications 13:1161, equation 1. A scan that no probe can place costs an expert
+    Bernhardt et al. 2022, Nature Communications 13:1161. A scan that no probe can place costs an expert
     time and gains little, so that what is beyond an entropy of `tolerated_entropy` nats is taken off.
 
     Args:

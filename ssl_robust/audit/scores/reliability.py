@@ -45,7 +45,7 @@ def reliability(evidence: Evidence, *, k_min: int, k_max: int) -> np.ndarray:
 def smallest_k(neighbors: Neighbors, labels: np.ndarray, *, n_classes: int, k_min: int, k_max: int) -> np.ndarray:
     """The smallest odd number of neighbours among which no class has more votes than the given one.
 
-    arXiv 2408.14358, section 3.1. A tie counts for the label there is, where the authors' goes to the lower class:
+    As in arXiv 2408.14358, but a tie counts for the label there is, where the authors' goes to the lower class:
     names of classes must not matter.
 
     Args:

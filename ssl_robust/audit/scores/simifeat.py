@@ -32,19 +32,20 @@ def neg_log(evidence: Evidence, *, temperature: float) -> np.ndarray:
 
 
 def simifeat_rank(evidence: Evidence, *, temperature: float, wrong_shares: Sequence[float] | None = None) -> np.ndarray:
-    """Rank of the vote within the given class, against the share of that class's labels that is wrong.
+    """The vote, those first who are among their class's suspects: as many as the class's share of wrong labels says.
 
-    Section 4.3 there: of the samples given the class j, those with the highest scores are called corrupted, as many as
-    P(Y != j | given j) of them. What is a low vote for a rare class, whose neighbours are of other classes anyway, is
-    thus measured by the class's own. The share w of wrong labels puts that cut at one half: with q in (0, 1) the rank
-    from the most suspect on, as a quantile, ties at their mean,
+    The ranking-based detection there (SimiFeat-R): of the samples given the class j, those with the highest votes
+    against them are called corrupted, as many as P(Y != j | given j) of them. What is a vote to worry about in a clean
+    class is none in a class most of whose labels are wrong. With v the vote of `knn`, and q in (0, 1) the quantile of
+    its rank within the class from the most suspect on, ties at their mean,
 
-        score = 1 - q / (2 w)              where q <= w
-        score = (1 - q) / (2 (1 - w))      else.
+        score = (1 + v) / 2     where q <= P(Y != j | given j)
+        score = v / 2           else,
 
-    Between classes the score thus compares how far into the own class's suspects a sample stands. By itself it cannot
-    tell a clean class from a noisy one: only w does, and where w is estimated badly the cut is at a bad place, while
-    the order within a class is the vote's in any case.
+    so that within a class the order is the vote's, and suspects of all classes come before everybody else. Between
+    suspects the vote decides, not the rank: by rank, half of a noisy class would come before the second scan of a clean
+    one, and measured worse. All hangs on the shares. The confident joint tells the classes that are noisy but takes
+    a weak probe's doubts for errors; where it does, the score is little better or worse than the vote alone.
 
     Args:
         evidence: its neighbours vote; its probabilities are asked for where `wrong_shares` is None.
@@ -53,7 +54,7 @@ def simifeat_rank(evidence: Evidence, *, temperature: float, wrong_shares: Seque
             estimated; None: by `wrong_by_confident_joint`.
 
     Returns:
-        (N,) float in [0, 1], higher = more likely mislabelled; above one half = among the class's suspects.
+        (N,) float in [0, 1], higher = more likely mislabelled; above one half = among the suspects.
 
     Raises:
         ValueError: `wrong_shares` has not K values in [0, 1].
@@ -69,11 +70,7 @@ def simifeat_rank(evidence: Evidence, *, temperature: float, wrong_shares: Seque
     quantiles = np.empty(len(labels))
     for rows in _by_class(labels):
         quantiles[rows] = (rankdata(-against[rows]) - 0.5) / len(rows)
-    wrong = shares[labels]
-    suspect = quantiles <= wrong
-    inside = 1 - quantiles / np.where(suspect, 2 * wrong, 1)
-    outside = (1 - quantiles) / np.where(suspect, 1, 2 * (1 - wrong))
-    return np.where(suspect, inside, outside)
+    return (against + (quantiles <= shares[labels])) / 2
 
 
 def wrong_by_confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
