@@ -114,7 +114,7 @@ def test_killed_and_resumed_equals_uninterrupted_for_every_strategy(config, stra
 
 
 def test_recording_gradients_changes_nothing_else_and_can_be_left_out(config):
-    on, off = (finetune(config(f"trainer.gradients={value}", out=value)) for value in ("true", "false"))
+    on, off = (finetune(config("freeze=true", f"trainer.gradients={value}", out=value)) for value in ("true", "false"))
     assert read(on)[0] == read(off)[0]
     assert "vog" not in np.load(off / "dynamics.npz")
     with pytest.raises(UserError, match=r"trainer\.gradients=yep does not fit; expected true or false"):
