@@ -13,6 +13,7 @@ import numpy as np
 
 from ssl_robust import metrics
 from ssl_robust.finetune.task import Task
+from ssl_robust.noise.dynamics import loss_and_margin
 from ssl_robust.run import replacing
 
 _LAST = 5
@@ -59,7 +60,7 @@ class History:
         row |= {f"test_{name}": value for name, value in metrics.classification(task.truth[task.test], test).items()}
         row |= memorised(task.given[task.train], task.truth[task.train], train)
         self.rows.append(row)
-        loss, margin = dynamics(task.given[task.train], train)
+        loss, margin = loss_and_margin(task.given[task.train], train)
         self._losses.append(loss)
         self._margins.append(margin)
         before = self.rows[self.best_epoch - 1]["val_balanced_accuracy"] if self.best_epoch else -np.inf
@@ -77,12 +78,18 @@ class History:
         rows = self.rows[-_LAST:]
         return {"n_epochs": len(rows), **self._measures(rows)}
 
-    def write_dynamics(self, path: Path) -> None:
-        """dynamics.npz: loss, margin (E, N) float16 and rows (N,), rows of labels.csv."""
+    def write_dynamics(self, path: Path, variance: np.ndarray | None = None) -> None:
+        """dynamics.npz: loss, margin (E, N) float16; vog (N,) float32 where recorded; rows (N,), rows of labels.csv.
+
+        Args:
+            path: the file.
+            variance: of gradients.
+        """
+        arrays = {"loss": np.stack(self._losses), "margin": np.stack(self._margins), "rows": self.task.train}
+        if variance is not None:
+            arrays["vog"] = variance
         with replacing(path) as temporary:
-            np.savez_compressed(
-                temporary, loss=np.stack(self._losses), margin=np.stack(self._margins), rows=self.task.train
-            )
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: plain containers and tensors."""
@@ -123,20 +130,3 @@ def memorised(given: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -
         "memorised": float(np.mean(predicted == given[wrong])),
         "recovered": float(np.mean(predicted == truth[wrong])),
     }
-
-
-def dynamics(given: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cross-entropy of the given label, and its logit less the largest other logit (AUM's margin, arXiv 2001.10528).
-
-    Args:
-        given: (N,) codes as given.
-        probabilities: (N, K) predictions without augmentation.
-
-    Returns:
-        Two (N,) float16 arrays; differences of logs of probabilities are differences of logits.
-    """
-    logs = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
-    rows = np.arange(len(given))
-    own = logs[rows, given]
-    logs[rows, given] = -np.inf
-    return (-own).astype(np.float16), (own - logs.max(axis=1)).astype(np.float16)

@@ -16,6 +16,7 @@ from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.checkpoint import describe
 from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.finetune.classifier import model_maker, save_classifier
+from ssl_robust.finetune.gradients import Gradients
 from ssl_robust.finetune.history import History
 from ssl_robust.finetune.inputs import FeatureInputs, ScanInputs, frozen_features
 from ssl_robust.finetune.loop import Loop
@@ -49,6 +50,9 @@ class Job:
         self.card = replace(origin, input_size=scans.image_size, resize=scans.resize, weights_dtype="float32")
         self.history = History(task)
         trainer, seed = settings["trainer"], settings["seed"]
+        self.gradients = Gradients(
+            task.given[task.train], n_epochs=trainer["max_epochs"] if trainer["gradients"] else 0
+        )
         device = pick_device(trainer["device"])
         encoder.autocast = pick_precision(trainer["precision"], device)
         try:
@@ -98,14 +102,17 @@ class Job:
     def _epoch(self, epoch: int, out: Path, display: Display) -> dict[str, Any]:
         started = time.perf_counter()
         facts = self.loop.epoch(epoch, display)
-        train, val, test = (self.loop.predict(rows) for rows in (self.task.train, self.task.val, self.task.test))
+        with self.gradients.watching(self.loop.models, epoch):
+            train = self.loop.predict(self.task.train)
+        val, test = (self.loop.predict(rows) for rows in (self.task.val, self.task.test))
         is_best = self.history.add(train, val, test, **facts, seconds=round(time.perf_counter() - started, 2))
         if is_best:
             self._save_classifier(out)
         append_row(out / "metrics.csv", self.history.rows[-1])
         for logger in self.loggers:
             logger.log_metrics(self.history.rows[-1], step=epoch + 1)
-        state = {"epoch": epoch + 1, "loop": self.loop.state_dict(), "history": self.history.state_dict()}
+        parts = {"loop": self.loop, "history": self.history, "gradients": self.gradients}
+        state = {"epoch": epoch + 1, **{name: part.state_dict() for name, part in parts.items()}}
         with replacing(out / "last.ckpt") as temporary:
             torch.save(state, temporary)
         return self.history.rows[-1]
@@ -140,9 +147,10 @@ class Job:
         """Take over the state of `last.ckpt`; the number of epochs it has done, 0 without one."""
         if not path.exists():
             return 0
-        state = read_state(path, device=self.loop.device, holds=("loop", "history", "epoch"))
+        state = read_state(path, device=self.loop.device, holds=("loop", "history", "gradients", "epoch"))
         self.loop.load_state_dict(state["loop"])
         self.history.load_state_dict(state["history"])
+        self.gradients.load_state_dict(state["gradients"])
         return state["epoch"]
 
 

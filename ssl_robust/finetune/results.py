@@ -13,19 +13,23 @@ from ssl_robust.finetune.history import History
 from ssl_robust.run import write_json
 
 
-def write_results(out: Path, history: History, *, interval: Mapping[str, Any], seed: int, n_seen: int | None) -> None:
+def write_results(
+    out: Path, history: History, variance: np.ndarray | None, *, interval: Mapping[str, Any], seed: int,
+    n_seen: int | None,
+) -> None:  # fmt: skip
     """Write predictions.csv, dynamics.npz and metrics.json, and say the two numbers that count.
 
     Args:
         out: the run directory.
         history: of all epochs.
+        variance: (n_train,) of gradients, None where it was not recorded.
         interval: `level` and `n_resamples` of the interval around the best epoch's balanced accuracy.
         seed: of that interval.
         n_seen: test scans that the encoder was pretrained on, None where that is unknown.
     """
     task, corruption = history.task, history.task.corruption
     task.write_predictions(out / "predictions.csv", history.best_test)
-    history.write_dynamics(out / "dynamics.npz")
+    history.write_dynamics(out / "dynamics.npz", variance)
     truth = task.truth[task.test]
 
     def balanced_accuracy(labels: Any, predicted: Any) -> float:

@@ -53,7 +53,10 @@ def finetune(config: DictConfig) -> Path:
         task.write_labels(run / "labels.csv")
         with closing(job.loggers):
             job.fit(run.path, resume=run.resumed)
-        write_results(run.path, job.history, interval=settings["interval"], seed=settings["seed"], n_seen=seen)
+        variance = job.gradients.variance()
+        write_results(
+            run.path, job.history, variance, interval=settings["interval"], seed=settings["seed"], n_seen=seen
+        )
     return run.path
 
 
@@ -70,6 +73,8 @@ def _check(settings: Mapping[str, Any]) -> None:
         value = settings[name.split(".")[0]][name.split(".")[1]]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{name}={value} does not fit; expected a whole number, at least {least}")
+    if not isinstance(settings["trainer"]["gradients"], bool):
+        raise UserError(f"trainer.gradients={settings['trainer']['gradients']} does not fit; expected true or false")
     if "strategy" in settings["trainer"]:
         raise UserError("trainer=ddp is for pretrain; a fine-tuning takes one device, leave it out")
     if not 0 < settings["interval"]["level"] < 1:

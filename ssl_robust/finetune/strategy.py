@@ -104,6 +104,9 @@ class Strategy(nn.Module, ABC):
     def predict(self, models: Sequence[Classifier], images: Tensor) -> Tensor:
         """Class probabilities of scans: the mean of the models' softmax.
 
+        A model that is asked is given each scan once: what its head sees and says then is recorded as training
+        dynamics.
+
         Args:
             models: in evaluation mode.
             images: (B, C, S, S) without augmentation, as stored or in [0, 1].

@@ -47,6 +47,8 @@ def test_artefacts_agree_with_one_another(config):
     assert predictions["sample_id"].tolist() == labels.loc[labels["split"] == "test", "sample_id"].tolist()
     dynamics = np.load(out / "dynamics.npz")
     assert dynamics["loss"].shape == (2, 36)
+    assert dynamics["vog"].shape == (36,)
+    assert (dynamics["vog"] > 0).all()
     assert str(out) not in (out / "classifier.json").read_text()
 
 
@@ -105,6 +107,18 @@ def test_killed_and_resumed_equals_uninterrupted_for_every_strategy(config, stra
     pd.testing.assert_frame_equal(read(whole)[1].drop(columns=drop), read(parts)[1].drop(columns=drop))
     assert read(whole)[0] == read(parts)[0]
     assert (whole / "predictions.csv").read_bytes() == (parts / "predictions.csv").read_bytes()
+    ours, theirs = (np.load(out / "dynamics.npz") for out in (whole, parts))
+    assert set(ours) == set(theirs) == {"loss", "margin", "rows", "vog"}
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_recording_gradients_changes_nothing_else_and_can_be_left_out(config):
+    on, off = (finetune(config("freeze=true", f"trainer.gradients={value}", out=value)) for value in ("true", "false"))
+    assert read(on)[0] == read(off)[0]
+    assert "vog" not in np.load(off / "dynamics.npz")
+    with pytest.raises(UserError, match=r"trainer\.gradients=yep does not fit; expected true or false"):
+        finetune(config("trainer.gradients=yep", out="yep"))
 
 
 def test_resume_refuses_another_recipe(config):

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssl_robust.audit.evidence import Evidence
 from ssl_robust.records import Neighbors
 
 _BLOCK = 16_384  # samples looked at together; bounds what is held besides the shares
+
+
+def knn(evidence: Evidence, *, temperature: float) -> np.ndarray:
+    """1 - the share of the neighbours' votes that the given label gets; see `vote_shares`.
+
+    Args:
+        evidence: its neighbours vote.
+        temperature: a vote weighs exp(cosine similarity / temperature).
+
+    Returns:
+        (N,) float in [0, 1], higher = more likely mislabelled; 0 for a sample without neighbours.
+    """
+    return knn_score(evidence_shares(evidence, temperature=temperature), evidence.labels)
+
+
+def evidence_shares(evidence: Evidence, *, temperature: float) -> np.ndarray:
+    """(N, K) `vote_shares` of the samples that an evidence is of."""
+    return vote_shares(
+        evidence.neighbors, evidence.labels, evidence.groups, n_classes=evidence.n_classes, temperature=temperature
+    )
 
 
 def vote_shares(
@@ -39,7 +60,7 @@ def vote_shares(
     n, k = neighbors.indices.shape
     if len(labels) != n:
         raise ValueError(f"there are {n} samples with neighbours and {len(labels)} labels; expected one each")
-    most = np.clip(_possible_voters(labels, groups), 1, k)  # a lone member is judged by its nearest voter
+    most = np.clip(possible_voters(labels, groups), 1, k)  # a lone member is judged by its nearest voter
     shares = np.empty((n, n_classes))
     for start in range(0, n, _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -94,8 +115,16 @@ def suggest(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(shares[np.arange(len(labels)), labels] >= largest, labels, shares.argmax(axis=1))
 
 
-def _possible_voters(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """(N,) how many samples outside the own group carry the same label."""
+def possible_voters(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """How many samples outside the own group carry the same label.
+
+    Args:
+        labels: (N,) ints from 0.
+        groups: (N,) ints; every sample its own where None.
+
+    Returns:
+        (N,) ints.
+    """
     groups = np.arange(len(labels)) if groups is None else groups
     pairs = np.unique(groups, return_inverse=True)[1] * (labels.max(initial=0) + 1) + labels
     _, pair, together = np.unique(pairs, return_inverse=True, return_counts=True)
