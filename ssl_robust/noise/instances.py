@@ -46,7 +46,7 @@ class InstanceDependent:
 
         # Far in its tail the cut distribution is an exponential one with mean std^2 / |loc|.
         low, high = -self.std - self.std**2 / self.rate, 1 + self.std + self.std**2 / (1 - self.rate)
-        loc = brentq(lambda each: truncnorm.mean(*cut(each)) - self.rate, low, high)
+        loc = brentq(lambda each: float(truncnorm.mean(*cut(each))) - self.rate, low, high)  # type: ignore[arg-type]
         return truncnorm.ppf(uniform, *cut(loc))  # type: ignore[arg-type]
 
     def wrong(self, code: int, vectors: np.ndarray, rates: np.ndarray, *, seed: int) -> np.ndarray:
@@ -93,6 +93,6 @@ def _shrink(scans: np.ndarray, side: int) -> np.ndarray:
     """(n, S, S, C) -> (n, side * side * C), the mean of each patch; as it is where S is less."""
     side = min(side, scans.shape[1])
     edges = np.arange(side) * scans.shape[1] // side
-    sizes = np.diff(np.append(edges, scans.shape[1]))
+    sizes: np.ndarray = np.diff([*edges, scans.shape[1]])
     sums = np.add.reduceat(np.add.reduceat(scans, edges, axis=1), edges, axis=2)
-    return (sums / (sizes[:, None, None] * sizes[None, :, None])).reshape(len(scans), -1)
+    return (sums / np.multiply.outer(sizes, sizes)[..., None]).reshape(len(scans), -1)
