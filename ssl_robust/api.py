@@ -177,17 +177,25 @@ def probe(
 
 
 def corrupt(
-    labels: Sequence[Any] | np.ndarray | pd.Series, *, kind: str, seed: int, ids: Any = None, **settings: Any
+    labels: Sequence[Any] | np.ndarray | pd.Series,
+    *,
+    kind: str,
+    seed: int,
+    ids: Any = None,
+    groups: Any = None,
+    features: np.ndarray | None = None,
+    **settings: Any,
 ) -> np.ndarray:
     """Labels -> labels of which some are wrong, for experiments whose truth is known.
 
     Args:
         labels: (N,) class names or codes; None, NaN and -1 mean unlabelled and stay so.
-        kind: symmetric or class_dependent, a file of `configs/noise/`.
+        kind: symmetric, class_dependent, instance_dependent or raters, a file of `configs/noise/`.
         seed: same seed, same ids: same noise.
-        ids: (N,) what a sample's draw hangs on, its position where None; patients' ids make all scans of a patient
-            flip together.
-        settings: what the kind takes, e.g. `rate=0.4`, `class_groups=[["a", "b"]]`.
+        ids: (N,) what a sample's draw hangs on, its position where None.
+        groups: (N,) patients, for `by="patient"`: all scans of a patient flip together.
+        features: (N, D) vectors or (N, S, S, C) scans, for `kind="instance_dependent"`.
+        settings: what the kind takes, e.g. `rate=0.4`, `class_groups=[["a", "b"]]`, `matrix="chaoyang_a"`.
 
     Returns:
         (N,) noisy labels, of the type given. A wrong label is one of the classes that occur.
@@ -204,8 +212,9 @@ def corrupt(
         raise ValueError(f"expected labels of shape (N,), got {given.shape}")
     known = np.array([None if pd.isna(label) or label == -1 else label for label in given.tolist()], dtype=object)
     codes, classes = pd.factorize(known, sort=True)
+    names = [str(name) for name in classes]
     corruption = corrupt_codes(
-        codes, kind=kind, seed=seed, ids=ids, classes=[str(name) for name in classes], **settings
+        codes, kind=kind, seed=seed, ids=ids, groups=groups, features=features, classes=names, **settings
     )
     noisy = given.copy()
     noisy[corruption.flipped] = np.asarray(classes, dtype=given.dtype)[corruption.labels[corruption.flipped]]

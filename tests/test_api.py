@@ -161,3 +161,14 @@ def test_corrupt_takes_classes_by_name_and_patients_together():
 def test_corrupt_wants_one_label_a_sample(labels):
     with pytest.raises(ValueError, match=r"shape \(N,\)"):
         sr.corrupt(labels, kind="symmetric", rate=0.1, seed=0)
+
+
+def test_corrupt_by_patient_and_by_looks():
+    labels, patients = np.repeat(["a", "b", "c", "d"], 60), np.repeat(np.arange(80), 3)
+    noisy = sr.corrupt(labels, kind="raters", matrix="chaoyang_b", by="patient", groups=patients, seed=0)
+    assert (noisy.reshape(80, 3) == noisy.reshape(80, 3)[:, :1]).all()
+    scans = np.random.default_rng(0).integers(255, size=(240, 8, 8, 3), dtype=np.uint8)
+    noisy = sr.corrupt(labels, kind="instance_dependent", rate=0.3, features=scans, seed=0)
+    assert 0.2 < (noisy != labels).mean() < 0.4
+    with pytest.raises(ValueError, match="give features="):
+        sr.corrupt(labels, kind="instance_dependent", seed=0)

@@ -68,7 +68,11 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
             "expected a list such as 'pretrain=[\"trainer.max_epochs=22\"]'",
         ),
         ("demo", ["pretrain=[trainer.max_epochs=2]"], "put its parts in quotes: 'pretrain=[\"…\"]'"),
-        ("finetune", [*NPZ, "checkpoint=none", "noise.rate=0.4"], "add noise=class_dependent or noise=symmetric"),
+        (
+            "finetune",
+            [*NPZ, "checkpoint=none", "noise.rate=0.4"],
+            "add noise=class_dependent or noise=instance_dependent or noise=symmetric",
+        ),
         ("finetune", [*NPZ, "checkpoint=none", "noise.rat=0.4"], "has no option noise.rat, did you mean noise;"),
         ("pretrain", ["data = folder"], "has spaces around =; write data=folder"),
         ("pretrain", [*NPZ, "method=simclr", "optim.lr=-1"], "optim.lr=-1 does not fit, expected a number above 0"),

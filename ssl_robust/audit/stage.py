@@ -53,7 +53,8 @@ def audit(config: DictConfig) -> Path:
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
         run.note(encoder=None if material.card is None else asdict(material.card))
-        corruption = noise_labels(manifest, settings["noise"], config.seed)
+        seen = material.vectors if material.pixels is None else material.pixels
+        corruption = noise_labels(manifest, settings["noise"], config.seed, seen)
         table, how = _ranked(material, corruption, settings, run.path)
         write_table(run / "audit.csv", table)
         write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes)

@@ -40,7 +40,7 @@ def finetune(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     encoder, scans = open_encoder_and_scans(config)
-    task = make_task(scans.manifest, settings["noise"], settings["seed"])
+    task = make_task(scans.manifest, settings["noise"], settings["seed"], scans.pixels)
     fingerprint, origin = scans.manifest.fingerprint, encoder_fingerprint(encoder)
     if settings["resume"]:
         check_same(settings, stage="finetune", fingerprint=fingerprint, encoder=origin)

@@ -70,13 +70,14 @@ class Task:
         return [None if code < 0 else self.manifest.classes[code] for code in codes]
 
 
-def make_task(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> Task:
+def make_task(manifest: Manifest, noise: Mapping[str, Any], seed: int, pixels: np.ndarray | None = None) -> Task:
     """Add the noise and check that there is something to learn and to measure.
 
     Args:
         manifest: the scans.
         noise: the `noise` node of a configuration.
         seed: of the noise.
+        pixels: (N, S, S, C) of the scans, for noise that hangs on them.
 
     Raises:
         UserError: no label, one class, a class without a training scan, no test scan, or a noise that cannot be.
@@ -95,7 +96,7 @@ def make_task(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> Task:
         raise UserError("no labelled scan is in the split test, so nothing can be measured; put some there")
     for code in np.flatnonzero(counts == 1):
         print(f"Note: the class {manifest.classes[code]!r} has a single training scan", flush=True)
-    corruption = noise_labels(manifest, noise, seed)
+    corruption = noise_labels(manifest, noise, seed, pixels)
     known = manifest.codes("true_label")
     truth = np.where(known >= 0, known, clean)
     return Task(manifest, **labelled, given=corruption.labels, truth=truth, corruption=corruption)

@@ -1,15 +1,34 @@
-"""The kinds of label noise, each as a matrix T[true, given]; one function per file of `configs/noise/`."""
+"""The kinds of label noise as a matrix T[true, given]; one function per file of `configs/noise/`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ssl_robust.noise.instances import InstanceDependent
 from ssl_robust.settings import choices, defaults
 from ssl_robust.targets import resolve
+
+BY = ("sample", "patient")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A kind of noise with its settings, ready to be drawn.
+
+    Attributes:
+        chances: (K, K) T[true, given]; or what gives each sample a row of its own.
+        rate: the rate asked for; 0.0 for none, NaN where a matrix was given.
+        by: sample or patient: who flips alone.
+    """
+
+    chances: np.ndarray | InstanceDependent
+    rate: float
+    by: str
 
 
 def none(classes: Sequence[Any]) -> np.ndarray:
@@ -77,16 +96,64 @@ def class_dependent(
     return result
 
 
-def matrix_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) -> tuple[np.ndarray, float]:
-    """The matrix of a kind of noise and the rate asked for.
+def raters(
+    classes: Sequence[Any], *, matrix: str | Sequence[Sequence[float]], readers: Mapping[str, Sequence[Sequence[float]]]
+) -> np.ndarray:
+    """A label becomes what a real reader calls such a scan.
+
+    Args:
+        classes: the K classes; those of a reader's matrix and these are matched in their order.
+        matrix: the name of one of `readers`, or P(reader says | truth) itself.
+        readers: published matrices by name. They are never stretched or cut to another number of classes: what came
+            out would be no reader's any more.
+
+    Returns:
+        (K, K), rows sum to one.
+
+    Raises:
+        ValueError: an unknown name; a matrix for another number of classes, or whose rows do not sum to one.
+    """
+    if not isinstance(matrix, str):
+        return _checked_matrix(matrix, len(classes))
+    if matrix not in readers:
+        raise ValueError(f"matrix={matrix!r} is no reader; expected one of {', '.join(readers)}, or a row per class")
+    if len(readers[matrix]) != len(classes):
+        raise ValueError(
+            f"the reader {matrix!r} tells {len(readers[matrix])} classes apart and the labels have {len(classes)}; "
+            "give matrix= a table of your own, a row per class"
+        )
+    return _checked_matrix(readers[matrix], len(classes))
+
+
+def instance_dependent(classes: Sequence[Any], *, rate: float, std: float, side: int) -> InstanceDependent:
+    """A label becomes that of the class which the scan itself is nearest to, by projections drawn at random.
+
+    Xia et al. 2020, arXiv 2006.07836, algorithm 2. Of two classes there is one other only, so that there this is
+    symmetric noise with a rate that differs between samples.
+
+    Args:
+        classes: the K classes.
+        rate: mean probability of a wrong label, in [0, 1 - 1/K).
+        std: of the normal distribution that the samples' rates are drawn from, cut to [0, 1].
+        side: scans are shrunk to side x side pixels first.
+
+    Raises:
+        ValueError: a rate outside that range, a spread or side that is not positive.
+    """
+    _check_rate(rate, len(classes))
+    for name, value in (("std", std), ("side", side)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise ValueError(f"{name}={value} does not fit; expected a number above zero")
+    return InstanceDependent(rate=float(rate), std=float(std), side=int(side), n_classes=len(classes))
+
+
+def noise_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) -> Noise:
+    """A kind of noise with what differs from its file.
 
     Args:
         kind: name of a file of `configs/noise/`.
         classes: the K classes.
         settings: what differs from that file.
-
-    Returns:
-        (K, K) T[true, given]; the rate, 0.0 for none, NaN where the matrix was given.
 
     Raises:
         ValueError: an unknown kind or setting, or a setting that no noise can have.
@@ -100,8 +167,11 @@ def matrix_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) ->
     if unknown:
         raise ValueError(f"kind={kind!r} takes no {unknown[0]}; it takes {', '.join(values) or 'nothing'}")
     values |= settings
-    matrix = build(classes, **values)
-    return matrix, float("nan") if values.get("matrix") is not None else float(values.get("rate", 0.0))
+    by = values.pop("by", BY[0])
+    if by not in BY:
+        raise ValueError(f"by={by!r} does not fit; expected {' or '.join(BY)}")
+    rate = float("nan") if values.get("matrix") is not None else values.get("rate", 0.0)
+    return Noise(build(classes, **values), float(rate), by)
 
 
 def _check_rate(rate: float, n_classes: int) -> None:

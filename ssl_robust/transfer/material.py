@@ -59,7 +59,7 @@ def read_material(config: DictConfig) -> Material:
     """
     if are_vectors(config.data):
         vectors, manifest = read_vectors(config, unknown_split=None)
-        problem, corruption = make_problem(manifest, config.noise, config.seed)
+        problem, corruption = make_problem(manifest, config.noise, config.seed, vectors)
         return Material({"encoder": vectors}, problem, manifest, corruption)
     if config.checkpoint is None:
         raise UserError(
@@ -74,7 +74,7 @@ def _of_scans(config: DictConfig) -> Material:
     from ssl_robust.encoders.resolve import open_encoder_and_scans
 
     encoder, scans = open_encoder_and_scans(config)
-    problem, corruption = make_problem(scans.manifest, config.noise, config.seed)
+    problem, corruption = make_problem(scans.manifest, config.noise, config.seed, scans.pixels)
     seen = count_seen(config.checkpoint, scans, problem.test, what="test scans")
     how = {"batch_size": config.batch_size, "device": config.device, "precision": config.precision}
     features = {"encoder": embed(encoder, scans, **how).vectors}
@@ -86,7 +86,9 @@ def _of_scans(config: DictConfig) -> Material:
     return Material(features, problem, scans.manifest, corruption, encoder.name, encoder.card, seen, scans.unreadable)
 
 
-def make_problem(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> tuple[Problem, Corruption]:
+def make_problem(
+    manifest: Manifest, noise: Mapping[str, Any], seed: int, features: np.ndarray | None = None
+) -> tuple[Problem, Corruption]:
     """Labels with noise in the training split, and the truth to measure against.
 
     Validation scans are neither fitted to nor measured: they are there to choose encoders and settings by.
@@ -95,6 +97,7 @@ def make_problem(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> tup
         manifest: the samples.
         noise: the `noise` node of a configuration.
         seed: of the noise.
+        features: scans or vectors, for noise that hangs on them.
 
     Raises:
         UserError: no label, no labelled scan in train or test, one class only, a class of test that train lacks, or a
@@ -119,7 +122,7 @@ def make_problem(manifest: Manifest, noise: Mapping[str, Any], seed: int) -> tup
     if len(unseen):
         raise UserError(f"the class {manifest.classes[unseen[0]]!r} has test samples and no training sample; "
                         "add some, or leave it out of the data")  # fmt: skip
-    corruption = noise_labels(manifest, noise, seed)
+    corruption = noise_labels(manifest, noise, seed, features)
     groups = group_codes(manifest.table["patient_id"], manifest.table["sample_id"])
     try:
         problem = Problem(train, test, corruption.labels, truth, groups, len(manifest.classes))

@@ -33,21 +33,27 @@ def balanced(n_per_class, n_classes):
     return np.tile(np.arange(n_classes), n_per_class)
 
 
+def looks(n, dim=12):
+    return np.random.default_rng(9).normal(size=(n, dim))
+
+
 @pytest.mark.parametrize("kind", choices("noise"))
 def test_every_kind_keeps_its_rate_and_describes_what_it_did(kind):
-    labels = balanced(800, 5)
-    got = corrupt(labels, kind=kind, seed=0)
+    labels = balanced(1000, 4)
+    got = corrupt(labels, kind=kind, seed=0, features=looks(4000))
     rate = defaults("noise", kind).get("rate", 0.0)
+    if kind == "raters":
+        rate = 1 - np.mean([0.72, 0.78, 0.99, 0.95])
     low, high = binom.interval(1 - 1e-6, len(labels), rate)
     assert low <= got.flipped.sum() <= high
     assert got.realised_rate == pytest.approx((got.labels != labels).mean()) == got.flipped.mean()
     np.testing.assert_allclose(got.transition.sum(axis=1), 1)
-    assert np.diag(got.transition) == pytest.approx(1 - rate, abs=0.1)
-    assert got.rate == rate
-    assert got.kind == kind
-    np.testing.assert_array_equal(got.labels, corrupt(labels, kind=kind, seed=0).labels)
+    assert np.diag(got.transition).mean() == pytest.approx(1 - rate, abs=0.03)
+    assert got.rate == pytest.approx(np.nan if kind == "raters" else rate, nan_ok=True)
+    assert (got.kind, got.by) == (kind, "sample")
+    np.testing.assert_array_equal(got.labels, corrupt(labels, kind=kind, seed=0, features=looks(4000)).labels)
     if rate:
-        assert (got.labels != corrupt(labels, kind=kind, seed=1).labels).any()
+        assert (got.labels != corrupt(labels, kind=kind, seed=1, features=looks(4000)).labels).any()
 
 
 def test_symmetric_reaches_all_other_classes_alike():
@@ -56,30 +62,59 @@ def test_symmetric_reaches_all_other_classes_alike():
     assert off == pytest.approx(0.2, abs=5 * np.sqrt(0.2 * 0.8 / 3000))
 
 
-def test_wrong_labels_of_a_low_rate_are_wrong_at_a_high_rate():
+@pytest.mark.parametrize("kind", ["symmetric", "instance_dependent"])
+def test_wrong_labels_of_a_low_rate_are_wrong_at_a_high_rate(kind):
     labels = balanced(200, 4)
-    low, high = (corrupt(labels, kind="symmetric", rate=rate, seed=0) for rate in (0.2, 0.5))
+    low, high = (corrupt(labels, kind=kind, rate=rate, seed=0, features=looks(800)) for rate in (0.2, 0.5))
     assert high.flipped[low.flipped].all()
     np.testing.assert_array_equal(low.labels[low.flipped], high.labels[low.flipped])
+    assert corrupt(labels, kind=kind, rate=0.0, seed=0, features=looks(800)).realised_rate == 0
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**31), st.sampled_from(["symmetric", "class_dependent"]))
-def test_noise_hangs_on_the_id_and_on_nothing_else(seed, kind):
+@given(st.integers(0, 2**31), st.sampled_from(choices("noise")), st.sampled_from(["sample", "patient"]))
+def test_noise_hangs_on_the_id_and_on_nothing_else(seed, kind, by):
     rng = np.random.default_rng(seed)
-    labels, ids = rng.integers(4, size=60), np.array([f"id {i}" for i in range(60)])
-    whole = corrupt(labels, kind=kind, seed=seed, ids=ids, n_classes=4)
+    labels, ids, seen = rng.integers(4, size=60), np.array([f"id {i}" for i in range(60)]), looks(60)
+    patients = rng.integers(20, size=60).astype(str)
     chosen = rng.permutation(60)[:40]
-    part = corrupt(labels[chosen], kind=kind, seed=seed, ids=ids[chosen], n_classes=4)
+    more = {} if kind == "none" else {"by": by}
+    whole, part = (
+        corrupt(labels[rows], kind=kind, seed=seed, ids=ids[rows], groups=patients[rows], features=seen[rows],
+                n_classes=4, **more)
+        for rows in (np.arange(60), chosen)
+    )  # fmt: skip
     np.testing.assert_array_equal(part.labels, whole.labels[chosen])
 
 
-def test_samples_of_one_id_flip_together():
-    patients = np.repeat(np.arange(50), 6)
-    got = corrupt(np.repeat(balanced(10, 5), 6), kind="symmetric", seed=0, ids=patients)
-    by_patient = got.labels.reshape(50, 6)
-    assert (by_patient == by_patient[:, :1]).all()
-    assert 0 < got.realised_rate < 1
+@pytest.mark.parametrize("kind", [kind for kind in choices("noise") if kind != "none"])
+def test_all_scans_of_a_patient_are_wrong_together(kind):
+    labels, patients = np.repeat(balanced(50, 4), 6), np.repeat(np.arange(200), 6)
+    ids = np.arange(1200).astype(str)
+    got = corrupt(labels, kind=kind, seed=0, ids=ids, groups=patients, by="patient", features=looks(1200))
+    of_patient = got.flipped.reshape(200, 6)
+    assert (of_patient == of_patient[:, :1]).all()
+    assert 0 < got.realised_rate < 0.5
+    assert got.by == "patient"
+    alone = corrupt(labels, kind=kind, seed=0, ids=patients, features=looks(1200))
+    np.testing.assert_array_equal(got.labels, alone.labels)
+
+
+def test_a_scan_whose_patient_is_missing_flips_alone():
+    labels, patients = np.zeros(400, dtype=int), pd.Series([pd.NA] * 200 + ["a"] * 200, dtype="string")
+    ids = np.arange(400).astype(str)
+    got = corrupt(labels, kind="symmetric", seed=0, n_classes=3, ids=ids, groups=patients, by="patient")
+    own = corrupt(labels, kind="symmetric", seed=0, n_classes=3, ids=ids)
+    np.testing.assert_array_equal(got.flipped[:200], own.flipped[:200])
+    assert len(set(got.labels[200:])) == 1
+
+
+def test_readers_do_what_was_published():
+    got = corrupt(balanced(4000, 4), kind="raters", matrix="chaoyang_b", seed=0)
+    published = [[0.94, 0.06, 0, 0], [0.34, 0.57, 0.01, 0.08], [0.02, 0.01, 0.96, 0.01], [0.15, 0.24, 0.01, 0.6]]
+    np.testing.assert_allclose(got.transition, published, atol=0.04)
+    given = corrupt(balanced(4000, 4), kind="raters", matrix=published, seed=0)
+    np.testing.assert_array_equal(got.labels, given.labels)
 
 
 def test_class_dependent_stays_inside_the_groups():
@@ -133,7 +168,17 @@ def test_unlabelled_and_hardly_any_samples():
         ({"kind": "class_dependent", "matrix": [[1, 0], [0, 1]]}, r"\(2, 2\) for 3 classes"),
         ({"kind": "class_dependent", "matrix": [[1, 0, 0], [0, 0.5, 0.4], [0, 0, 1]]}, r"row 2 .* sum 0\.9"),
         ({"kind": "class_dependent", "matrix": "T.csv"}, "table of numbers"),
-        ({"kind": "symetric"}, "class_dependent, none, symmetric"),
+        ({"kind": "symetric"}, "class_dependent, instance_dependent, none, raters, symmetric"),
+        ({"kind": "instance_dependent", "rate": 0.67}, "less than 1 - 1/3 = 0.667"),
+        ({"kind": "instance_dependent"}, "give features="),
+        ({"kind": "instance_dependent", "features": np.ones(3)}, r"features .* got shape \(3,\)"),
+        ({"kind": "instance_dependent", "features": np.ones((2, 4))}, "3 labels and 2 features"),
+        ({"kind": "instance_dependent", "std": 0}, "std=0 .* above zero"),
+        ({"kind": "raters"}, "'chaoyang_a' tells 4 classes apart and the labels have 3"),
+        ({"kind": "raters", "matrix": "chaoyang_c"}, "no reader; expected one of chaoyang_a, chaoyang_b"),
+        ({"kind": "raters", "matrix": [[1, 0, 0], [0, 0.5, 0.4], [0, 0, 1]]}, r"row 2 .* sum 0\.9"),
+        ({"kind": "symmetric", "by": "patients"}, "by='patients' does not fit; expected sample or patient"),
+        ({"kind": "symmetric", "by": "patient"}, "give groups="),
         ({"kind": "symmetric", "ratio": 0.1}, "takes no ratio; it takes rate"),
     ],
 )
@@ -181,8 +226,29 @@ def test_manifest_noise_refuses_what_cannot_be():
         noise_labels(manifest([0, 0, 1, 2], ["train"] * 4), always, 0)
 
 
+def test_manifest_noise_by_patient():
+    labels, patients = balanced(100, 3), np.arange(300) // 3
+    scans = manifest(labels, ["train"] * 300)
+    noise = {"_target_": "ssl_robust.noise.transitions.symmetric", "rate": 0.4, "by": "patient"}
+    with pytest.raises(UserError, match=r"noise=symmetric: by=patient, .*data\.columns\.patient_id="):
+        noise_labels(scans, noise, 0)
+    scans.table["patient_id"] = pd.Series([f"p{code}" for code in patients], dtype="string")
+    flipped = noise_labels(scans, noise, 0).flipped.reshape(100, 3)
+    assert (flipped == flipped[:, :1]).all()
+    assert 0 < flipped.mean() < 1
+
+
 @pytest.mark.parametrize("kind", choices("noise"))
 def test_every_yaml_works_as_composed(kind):
     noise = compose("finetune", [f"noise={kind}", "data=phantoms", "checkpoint=none"]).noise
-    got = noise_labels(manifest(balanced(40, 3), ["train"] * 120), noise, 0)
+    scans = manifest(balanced(40, 4), ["train", "train", "val", "test"] * 40, classes=("a", "b", "c", "d"))
+    pixels = np.random.default_rng(0).integers(255, size=(160, 20, 20, 1), dtype=np.uint8)
+    got = noise_labels(scans, noise, 0, pixels)
     assert got.kind == kind
+    assert not got.flipped[3::4].any()
+
+
+def test_manifest_noise_without_what_it_looks_at():
+    noise = {"_target_": "ssl_robust.noise.transitions.instance_dependent"}
+    with pytest.raises(UserError, match="noise=instance_dependent: .* give features="):
+        noise_labels(manifest([0, 1, 2], ["train"] * 3), noise, 0)
