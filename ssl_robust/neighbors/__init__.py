@@ -9,7 +9,11 @@ a sample where it is not.
 from ssl_robust.neighbors.choice import INDEXES
 from ssl_robust.neighbors.exact import query, search
 from ssl_robust.neighbors.graph import Graph, build_graph
+from ssl_robust.neighbors.own import leave_out, of_everyone, search_own
 from ssl_robust.neighbors.saved import fingerprint, read_graph, save_graph
 from ssl_robust.neighbors.unit import UnitRows
 
-__all__ = ["INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "query", "read_graph", "save_graph", "search"]
+__all__ = [
+    "INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "leave_out", "of_everyone", "query", "read_graph",
+    "save_graph", "search", "search_own",
+]  # fmt: skip
