@@ -21,7 +21,8 @@ class Look:
     """What tells N scans from others.
 
     Attributes:
-        fine: (N, 1024) float16, unit vectors of the fine structure on a 32 x 32 grid; zeros for a scan of one value.
+        fine: (N, 1024) float16, unit vectors of the fine structure on a 32 x 32 grid; zeros for a scan that shows
+            nothing: all blank scans are alike.
         digests: (N,) uint64, the same number for the same pixels.
     """
 
@@ -29,7 +30,7 @@ class Look:
     digests: np.ndarray
 
 
-def look_at(pixels: np.ndarray, rows: np.ndarray) -> Look:
+def look_at(pixels: np.ndarray, rows: np.ndarray, *, blank: float) -> Look:
     """Look at some scans once; dark lines that frame one alike on both sides, as padding does, are left out.
 
     Without that, scans of one shape among scans of several would all correlate by the edges of their padding.
@@ -37,7 +38,9 @@ def look_at(pixels: np.ndarray, rows: np.ndarray) -> Look:
     Args:
         pixels: (M, S, S, C) uint8 or uint16, perhaps a memory map.
         rows: (N,) rows of it.
+        blank: a scan shows nothing where its values deviate by no more than this share of the largest value of all.
     """
+    contrast, largest = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
     found = Look(np.zeros((len(rows), FINE**2), np.float16), np.empty(len(rows), np.uint64))
     step = max(1, _CHUNK // int(np.prod(pixels.shape[1:])))
     starts = range(0, len(rows), step)
@@ -45,11 +48,13 @@ def look_at(pixels: np.ndarray, rows: np.ndarray) -> Look:
         block = np.asarray(pixels[rows[start : start + step]])
         found.digests[start : start + step] = digests(block)
         grey = in_grey(block)
+        contrast[start : start + step], largest[start : start + step] = grey.std(axis=(1, 2)), grey.max(axis=(1, 2))
         shapes, which = np.unique(_frames(grey), axis=0, return_inverse=True)
         for number, (above, aside) in enumerate(shapes):
             mine = np.flatnonzero(which.ravel() == number)
             inside = grey[mine, above : grey.shape[1] - above, aside : grey.shape[2] - aside]
             found.fine[start + mine] = structure(inside, FINE)
+    found.fine[contrast <= blank * largest.max(initial=1)] = 0
     return found
 
 
