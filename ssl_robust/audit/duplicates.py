@@ -18,10 +18,9 @@ from ssl_robust.duplicates.pairs import LARGEST
 from ssl_robust.neighbors import UnitRows
 from ssl_robust.records import Neighbors
 
-COLUMNS = ("cluster", "sample_id", "label", "split", "similarity", "kind", "conflict", "across_splits",
-           "across_patients")  # fmt: skip
 _BLOCK = 16_384  # pairs looked at together
-_SAME = 1 - 1e-6  # similarities have six decimals
+_ROUNDED = 1e-6  # similarities have six decimals
+_RESOLVED = 100  # times as much: the square of a distance that can be compared with smaller ones
 
 
 def find_duplicates(
@@ -55,7 +54,7 @@ def find_duplicates(
 
 def _same_vectors(unit: UnitRows, near: Neighbors) -> Pairs:
     """Neighbours whose vectors are equal, number by number."""
-    i, place = np.nonzero(near.similarities >= _SAME)
+    i, place = np.nonzero(near.similarities >= 1 - _ROUNDED)
     j = near.indices[i, place]
     equal = np.zeros(len(i), dtype=bool)
     for start in range(0, len(i), _BLOCK):
@@ -86,13 +85,17 @@ def _stand_out(near: Neighbors, dim: int, settings: Mapping[str, Any]) -> np.nda
     half = k // 2
     if half < 1 or n <= 2 * k:
         return np.zeros((n, k), dtype=bool)  # so few samples have no usual distance
-    distances = np.sqrt(np.maximum(2 - 2 * near.similarities.astype(np.float64), 0))
-    radius = np.maximum(distances[:, -1], np.finfo(np.float32).eps)
+    # A similarity may be half its last decimal lower than it reads; without that, near samples of a line are at 0.
+    distances = np.sqrt(2 - 2 * np.minimum(near.similarities.astype(np.float64), 1) + _ROUNDED)
+    told = (near.indices[:, -1] >= 0) & (distances[:, -1] ** 2 > _RESOLVED * _ROUNDED)
+    if not told.any():
+        return np.zeros((n, k), dtype=bool)
+    radius = np.where(told, distances[:, -1], 1)
     with np.errstate(divide="ignore"):
-        m = float(np.median(np.log(k / half) / np.log(radius / distances[:, half - 1].clip(1e-12, radius))))
-    ratio = distances / np.minimum(radius[:, None], radius[near.indices])
-    by_chance = n * (k - 1) / 2 * ratio ** min(m, dim)
-    return (near.indices >= 0) & (by_chance <= settings["by_chance"]) & (ratio <= settings["ratio"])
+        m = min(dim, float(np.median(np.log(k / half) / np.log(radius / distances[:, half - 1])[told])))
+    ratio = np.where(told[:, None] & told[near.indices], distances, np.inf)
+    ratio /= np.minimum(radius[:, None], radius[near.indices])
+    return (n * (k - 1) / 2 * ratio**m <= settings["by_chance"]) & (ratio <= settings["ratio"])
 
 
 def merged_groups(groups: np.ndarray, clusters: Clusters) -> np.ndarray:
@@ -124,8 +127,9 @@ def duplicates_table(
         patients: (N,) ints, -1 where unknown; None: unknown of all.
 
     Returns:
-        `COLUMNS`: `cluster` from 1; `similarity` with the most similar other of the cluster; `kind`, exact where this
-        is a copy, else near; the last three hold for the whole cluster.
+        `cluster` from 1; `sample_id`; `label`; `split`; `similarity` with the most similar other of the cluster;
+        `kind`, exact where this is a copy, else near; `conflict` (of labels), `across_splits` and `across_patients`,
+        which hold for the whole cluster.
     """
     unknown = np.full(len(clusters.of), -1)
     split_codes = unknown if splits is None else pd.factorize(splits)[0]
@@ -136,15 +140,22 @@ def duplicates_table(
     rows = np.flatnonzero(clusters.of >= 0)
     rows = rows[np.argsort(place[clusters.of[rows]], kind="stable")]
     of = clusters.of[rows]
-    exact = clusters.nearest[rows] == 1
-    columns = [place[of], ids[rows], classes[labels[rows]], None if splits is None else splits[rows],
-               clusters.nearest[rows].round(6), np.where(exact, "exact", "near"), *(each[of] for each in differ)]  # fmt: skip
-    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)), columns=list(COLUMNS))
+    conflict, across_splits, across_patients = (each[of] for each in differ)
+    return pd.DataFrame({
+        "cluster": place[of], "sample_id": ids[rows], "label": classes[labels[rows]],
+        "split": None if splits is None else splits[rows], "similarity": clusters.nearest[rows].round(6),
+        "kind": np.where(clusters.nearest[rows] == 1, "exact", "near"), "conflict": conflict,
+        "across_splits": across_splits, "across_patients": across_patients,
+    })  # fmt: skip
 
 
 def count_duplicates(table: pd.DataFrame) -> dict[str, int]:
     """The table of `duplicates_table` -> `n_clusters`, `n_scans`, and the clusters that are conflicts or leaks."""
     one_each = table.drop_duplicates("cluster")
-    kinds = {"n_conflicts": "conflict", "n_across_splits": "across_splits", "n_across_patients": "across_patients"}
-    found = {name: int(one_each[column].sum()) for name, column in kinds.items()}
-    return {"n_clusters": len(one_each), "n_scans": len(table), **found}
+    return {
+        "n_clusters": len(one_each),
+        "n_scans": len(table),
+        "n_conflicts": int(one_each["conflict"].to_numpy().sum()),
+        "n_across_splits": int(one_each["across_splits"].to_numpy().sum()),
+        "n_across_patients": int(one_each["across_patients"].to_numpy().sum()),
+    }

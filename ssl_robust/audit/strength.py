@@ -12,8 +12,8 @@ _BLOCK = 4096  # samples looked at together
 def effective_voters(neighbors: Neighbors, groups: np.ndarray, *, temperature: float) -> np.ndarray:
     """The effective number of other patients among the votes on each label: (sum w)^2 / sum w^2.
 
-    w is the weight of all votes of one patient, a vote weighing exp(cosine similarity / temperature) as in `vote_shares`
-    (Kish 1965, Survey Sampling, section 11.7). Fifty neighbours of two patients are two opinions, not fifty.
+    w is the weight of all votes of one patient, a vote weighing exp(cosine similarity / temperature) as in
+    `vote_shares` (Kish 1965, Survey Sampling, section 11.7). Fifty neighbours of two patients are two opinions.
 
     Args:
         neighbors: (N, k) outside of the own group.
