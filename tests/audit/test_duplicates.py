@@ -73,6 +73,8 @@ def test_the_number_by_chance_written_out():
     for factor, n in ((1.01, 1), (0.99, 0)):
         settings = {**SETTINGS, "by_chance": factor * by_chance, "ratio": 1.0}
         assert (find_duplicates(unit, near, None, None, settings).of[10] >= 0) == n
+        settings = {**SETTINGS, "by_chance": np.inf, "ratio": factor * distance[10, 0] / last}
+        assert (find_duplicates(unit, near, None, None, settings).of[10] >= 0) == n
 
 
 def test_samples_with_few_neighbours_are_no_copies():
@@ -128,6 +130,14 @@ def test_pixels_refuse_what_vectors_suggest(scans):
     vectors[50] = vectors[51]
     assert members(found(vectors))[-1] == [50, 51]
     assert members(found(vectors, looked_at(pixels))) == [[7, 90], [8, 91]]
+
+
+def test_vectors_make_up_for_pixels_that_changed_much(scans):
+    pixels, vectors = scans
+    pixels[120] = (0.5 * pixels[20] + 0.5 * pixels[21]).round()
+    vectors[120] = vectors[20]
+    assert [20, 120] in members(found(vectors, looked_at(pixels)))
+    assert [20, 120] not in members(found(vectors, looked_at(pixels), settings={**SETTINGS, "vectors": 0.0}))
 
 
 def test_parts_of_one_file_are_not_compared(scans):
