@@ -10,48 +10,68 @@ LIMIT = defaults("", "audit")["outliers"]["limit"]
 RNG = np.random.default_rng(8)
 
 
-def near(distances):
-    """(N, k) neighbours at given cosine distances."""
-    distances = np.asarray(distances, dtype=float)
-    return Neighbors(np.where(np.isnan(distances), -1, 0), np.where(np.isnan(distances), -np.inf, 1 - distances))
-
-
 def of_one_kind(n, kind):
     return RNG.normal(size=(n, 32)) * 0.4 + np.eye(32)[kind] * 4
 
 
-def test_written_out():
-    distances = np.array([0.1, 0.2, 0.3, 0.4, 0.9])
-    found = outlier_scores(near(np.stack([distances / 2, distances], axis=1)), limit=2.5)
-    z = 0.6745 * (distances - 0.3) / np.median([0.1, 0.6])
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(2.5 - z)), atol=2e-6)
+def scored(vectors, k=50, limit=LIMIT):
+    unit = neighbors.UnitRows(vectors, center=True)
+    graph = neighbors.build_graph(
+        vectors, k=k, center=True, seed=0, settings=defaults("neighbors", "auto") | {"index": "exact"}
+    )
+    return outlier_scores(graph.neighbors, unit.lengths, limit=limit)
 
 
-def test_the_last_neighbour_there_is_counts():
-    few = near([[0.1, 0.2, 0.3], [0.1, 0.5, np.nan], [np.nan] * 3, [0.2, 0.3, 0.4]])
-    full = near([[0.3], [0.5], [np.nan], [0.4]])
-    np.testing.assert_array_equal(outlier_scores(few, limit=3), outlier_scores(full, limit=3))
-    assert outlier_scores(few, limit=3)[2] == 0
+@pytest.mark.parametrize("k", [6, 7])
+def test_written_out(k):
+    vectors = RNG.normal(size=(40, 5)) * np.exp(RNG.normal(size=(40, 1)))
+    centred = vectors - vectors.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    cosines = unit @ unit.T - 9 * np.eye(40)
+    nearest = np.argsort(-cosines, axis=1)[:, :k]
+    d = np.median(np.linalg.norm(centred[:, None] - centred[nearest], axis=2), axis=1)
+    z = 0.6745 * (d - np.median(d)) / np.median(d[d > np.median(d)] - np.median(d))
+    np.testing.assert_allclose(scored(vectors, k=k, limit=2.5), 1 / (1 + np.exp(2.5 - z)), atol=1e-4)
 
 
-@pytest.mark.parametrize("distances", [[[np.nan]] * 3, [[0.2]] * 3])
-def test_no_neighbours_and_no_spread(distances):
-    assert (outlier_scores(near(distances), limit=LIMIT) < 0.5).all()
+def test_only_neighbours_that_are_there_count():
+    indices = np.array([[1, 2, 3, 4], [2, 3, -1, -1], [-1] * 4, [4, 0, 1, -1], [0, -1, -1, -1]])
+    similarities = np.where(indices < 0, -np.inf, 0.0)
+    lengths = np.array([1, 2, 9, 4, 5], dtype=np.float32)
+    found = outlier_scores(Neighbors(indices, similarities), lengths, limit=3)
+    d = np.array([
+        np.median(np.hypot(1, [2, 9, 4, 5])), np.median(np.hypot(2, [9, 4])), np.nan, np.median(np.hypot(4, [5, 1, 2])),
+        np.hypot(5, 1),
+    ])  # fmt: skip
+    known, above = ~np.isnan(d), d - np.nanmedian(d)
+    z = 0.6745 * above / np.median(above[known & (above > 0)])
+    np.testing.assert_allclose(found, np.where(known, 1 / (1 + np.exp(3 - z)), 0), atol=2e-6)
+
+
+@pytest.mark.parametrize("index", [-1, 0])
+def test_no_neighbours_and_no_spread(index):
+    near = Neighbors(np.full((3, 1), index), np.full((3, 1), -np.inf if index < 0 else 0.2))
+    assert (outlier_scores(near, np.ones(3), limit=LIMIT) < 0.5).all()
+    assert (outlier_scores(Neighbors(near.indices * 0, np.ones((3, 1))), np.ones(3), limit=LIMIT) < 0.5).all()
+
+
+def test_far_out_in_a_usual_direction():
+    vectors = of_one_kind(300, 0)
+    vectors[7] *= 6
+    assert np.flatnonzero(scored(vectors) > 0.5).tolist() == [7]
 
 
 @pytest.mark.parametrize("n_strange", [1, 12])
 def test_strange_scans_are_found_even_several_of_one_kind(n_strange):
     kinds = [of_one_kind(300, kind) for kind in range(3)]
-    vectors = np.concatenate([*kinds, -of_one_kind(n_strange, 5)])
-    scores = outlier_scores(neighbors.search(vectors, k=50), limit=LIMIT)
+    scores = scored(np.concatenate([*kinds, 2 * of_one_kind(n_strange, 5)]))
     assert (scores[900:] > 0.5).all()
     assert (scores[:900] > 0.5).sum() == 0
 
 
 def test_permuting_the_samples_permutes_the_scores():
     vectors, order = RNG.normal(size=(100, 8)), RNG.permutation(100)
-    before, after = (outlier_scores(neighbors.search(each, k=10), limit=LIMIT) for each in (vectors, vectors[order]))
-    np.testing.assert_allclose(after, before[order], atol=1e-4)
+    np.testing.assert_allclose(scored(vectors[order], k=9), scored(vectors, k=9)[order], atol=1e-4)
 
 
 def test_the_table_holds_who_is_beyond_the_limit():
