@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 # From the ground up: a file imports only from its own room and from rooms above it in this list.
 ROOMS = [
     "records", "processes", "stages", "files", "disk", "claim", "run", "settings", "targets", "quoting", "syntax",
-    "overrides", "explain", "unused", "data", "training", "encoders", "exports", "exchange", "neighbors", "metrics",
-    "spectra", "probes", "noise", "check", "pretrain", "transfer", "finetune", "audit", "relabel", "classify", "study",
-    "sheet", "demo", "doctor", "sweep", "report", "cli",
+    "overrides", "explain", "unused", "data", "training", "encoders", "exports", "exchange", "neighbors",
+    "duplicates", "metrics", "spectra", "probes", "noise", "check", "pretrain", "transfer", "finetune", "audit",
+    "relabel", "classify", "study", "sheet", "demo", "doctor", "sweep", "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "transfer", "finetune", "audit"}
 ONLY_CLI = {"report"}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ssl_robust.data.histogram import N_BINS, histogram
-from ssl_robust.data.scans import with_channels
 from ssl_robust.data.scanset import ScanSet
+from ssl_robust.duplicates import FINE, digests, in_grey, structure
 from ssl_robust.run import progress
 
-COARSE, FINE = 16, 32  # sides of the grids in which scans are compared: for the search, and to confirm what it found
+COARSE = 16  # side of the grid in which look-alikes are searched; a finer one confirms what is found
 _CHUNK = 1 << 21  # values looked at together
 _FLAT = 0.02  # of a scan's own range: rows at its edge that vary less are margin
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -93,9 +91,7 @@ def _blocks(inside: np.ndarray, n_values: int) -> Iterator[tuple[np.ndarray, np.
 def _of_block(block: np.ndarray) -> dict[str, np.ndarray]:
     """Columns of `Appearance` for (n, h, w, C) scans."""
     top = int(np.iinfo(block.dtype).max)
-    grey = block[..., 0].astype(np.float32)
-    if block.shape[-1] == 3:
-        grey = np.stack([with_channels(scan, 1)[..., 0] for scan in block]).astype(np.float32)
+    grey = in_grey(block)
     shares = histogram(block).reshape(len(block), -1, N_BINS) * block.shape[-1]  # of each channel, sum to one
     passed = shares.cumsum(axis=2)[:, :, None] >= np.array(_QUANTILES)[:, None] - 1e-6
     return {
@@ -105,14 +101,10 @@ def _of_block(block: np.ndarray) -> dict[str, np.ndarray]:
         "white": (block == top).all(axis=3).mean(axis=(1, 2)),
         "margins": _margins(grey),
         "levels": passed.argmax(axis=3).reshape(len(block), -1) / (N_BINS - 1),
-        "coarse": _structure(grey, COARSE),
-        "fine": _structure(grey, FINE).astype(np.float16),
-        "digests": np.array([_digest(scan) for scan in block], dtype=np.uint64),
+        "coarse": structure(grey, COARSE),
+        "fine": structure(grey, FINE).astype(np.float16),
+        "digests": digests(block),
     }
-
-
-def _digest(scan: np.ndarray) -> int:
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(scan).tobytes(), digest_size=8).digest(), "little")
 
 
 def _margins(grey: np.ndarray) -> np.ndarray:
@@ -126,25 +118,3 @@ def _margins(grey: np.ndarray) -> np.ndarray:
         for side in (varies, varies[:, ::-1]):
             found.append(np.where(nothing, length, side.argmax(axis=1)) / length)
     return np.stack(found, axis=1)
-
-
-def _structure(grey: np.ndarray, side: int) -> np.ndarray:
-    """(n, h, w) -> (n, side * side) unit vectors of what is left when each cell's surroundings are taken off.
-
-    Scans of one kind share their large forms; edges and texture are what tells them apart.
-    """
-    cells = _area(side, grey.shape[1]) @ grey @ _area(side, grey.shape[2]).T
-    around = uniform_filter1d(uniform_filter1d(cells, 3, axis=1, mode="nearest"), 3, axis=2, mode="nearest")
-    edges = (cells - around).reshape(len(grey), -1)
-    edges -= edges.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(edges, axis=1, keepdims=True)
-    return edges / np.maximum(lengths, 1e-6)
-
-
-def _area(cells: int, length: int) -> np.ndarray:
-    """(cells, length) float32 weights of the mean over equal parts of a line of pixels."""
-    edges = np.linspace(0, length, cells + 1)
-    first, last = edges[:-1, None], edges[1:, None]
-    pixel = np.arange(length)
-    overlap = np.minimum(last, pixel + 1) - np.maximum(first, pixel)
-    return (np.maximum(overlap, 0) / (last - first)).astype(np.float32)

@@ -1,9 +1,4 @@
-"""Which scans show the same picture: copies, and those that were cropped, marked, enhanced or saved again.
-
-Scans of one kind look alike, so no fixed similarity tells copies from relatives: chest X-rays of two children correlate
-more than an ultrasound picture and its second print. A pair counts where its correlation stands out from those of both
-scans with their nearest others.
-"""
+"""Which scans show the same picture: copies, and those that were cropped, marked, enhanced or saved again."""
 
 from __future__ import annotations
 
@@ -12,16 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ssl_robust import neighbors
 from ssl_robust.check.appearance import Appearance
 from ssl_robust.check.findings import Finding, counted, found
 from ssl_robust.data.manifest import Manifest
+from ssl_robust.duplicates import Pairs, above_usual, copies, correlations, join
 from ssl_robust.settings import defaults
-
-_BLOCK = 4096  # scans compared at once
 
 
 @dataclass(frozen=True)
@@ -54,25 +46,21 @@ def find_duplicates(
         seed: of the search among many scans.
     """
     rows = np.flatnonzero(usable)
-    files = _files(manifest)
-    pairs = [_copies(look.digests, rows, files)]
+    files = manifest.file_codes()
+    pairs = [copies(look.digests, rows, files)]
     if len(rows) > 1:
         pairs.append(_near(look, rows, files[rows], settings, seed=seed))
-    first, second, similarity = (np.concatenate(each) for each in zip(*pairs, strict=True))
-    joined = coo_array((np.ones(len(first)), (first, second)), shape=(len(usable), len(usable)))
-    of = connected_components(joined, directed=False)[1]
-    lowest = np.ones(len(usable))
-    np.minimum.at(lowest, of[first], similarity)
+    joined = join(Pairs(*map(np.concatenate, zip(*pairs, strict=True))), len(usable))
     columns = {"labels": "label", "splits": "split", "patients": "patient_id"}
-    known = {what: _codes(manifest, column) for what, column in columns.items()}
+    differ = {what: joined.differ(_codes(manifest, column)) for what, column in columns.items()}
     clusters = [
         Cluster(
             rows=each,
-            similarity=float(lowest[of[each[0]]]),
+            similarity=float(joined.lowest[number]),
             identical=len(np.unique(look.digests[each])) == 1,
-            differ=[what for what, codes in known.items() if len(np.unique(codes[each][codes[each] >= 0])) > 1],
+            differ=[what for what in columns if differ[what][number]],
         )
-        for each in _members(of)
+        for number, each in enumerate(joined.members())
     ]
 
     def first_seen(cluster: Cluster) -> tuple:
@@ -81,56 +69,18 @@ def find_duplicates(
     return sorted(clusters, key=first_seen)
 
 
-def _members(of: np.ndarray) -> list[np.ndarray]:
-    """(N,) numbers -> the rows that share one, for each number that several rows have."""
-    order = np.argsort(of, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(of[order])) + 1)
-    return [each for each in groups if len(each) > 1]
-
-
-def _copies(digests: np.ndarray, rows: np.ndarray, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each scan whose pixels occur before in another file, the scan before it with the same, their correlation, 1."""
-    order = rows[np.argsort(digests[rows], kind="stable")]
-    same = (digests[order[1:]] == digests[order[:-1]]) & (files[order[1:]] != files[order[:-1]])
-    return order[:-1][same], order[1:][same], np.ones(int(same.sum()))
-
-
-def _near(
-    look: Appearance, rows: np.ndarray, files: np.ndarray, settings: Mapping[str, Any], *, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _near(look: Appearance, rows: np.ndarray, files: np.ndarray, settings: Mapping[str, Any], *, seed: int) -> Pairs:
     """Pairs whose correlation stands out, and this correlation."""
     k = min(settings["n_neighbors"], len(rows) - 1)
     search = defaults("neighbors", "auto")
     graph = neighbors.build_graph(look.coarse, rows=rows, k=k, groups=files, center=False, seed=seed, settings=search)
     near = graph.neighbors.indices
-    correlation = np.full(near.shape, np.nan)
-    for start in range(0, len(rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        own = look.fine[rows[block]].astype(np.float32)
-        for place in range(k):
-            other = look.fine[rows[near[block, place]]].astype(np.float32)
-            correlation[block, place] = np.einsum("nd,nd->n", own, other)
-    correlation = np.where(near < 0, np.nan, correlation.clip(0, 0.9999))
-    known = np.where(np.isnan(correlation), 0, correlation)
-    # The middle of the correlations with the nearest others: what unrelated scans of this kind reach.
-    usual = np.arctanh(np.median(known, axis=1))
-    i, place = np.nonzero(near >= 0)
-    j, found = near[i, place], known[i, place]
-    above = np.arctanh(found)
-    # A scan with more copies than neighbours were looked at stands out from the other scans of the set alone.
-    many = (found >= settings["certain"]) & (above - np.median(usual) >= settings["gap"])
-    few = (found >= settings["floor"]) & (above - np.maximum(usual[i], usual[j]) >= settings["gap"])
-    counts = many | few
-    return rows[i[counts]], rows[j[counts]], found[counts]
-
-
-def _files(manifest: Manifest) -> np.ndarray:
-    """(N,) code of the file of each scan; every scan its own where there are no files."""
-    files = manifest.source.files
-    if files is None:
-        return np.arange(len(manifest))
-    codes = {file: code for code, file in enumerate(dict.fromkeys(files))}
-    return np.array([codes[file] for file in files])
+    found = correlations(look.fine[rows], near)
+    gaps = above_usual(found, near)
+    many = (found >= settings["certain"]) & (gaps.most >= settings["gap"])
+    few = (found >= settings["floor"]) & (gaps.pair >= settings["gap"])
+    i, place = np.nonzero(many | few)
+    return Pairs(rows[i], rows[near[i, place]], found[i, place])
 
 
 def _codes(manifest: Manifest, column: str) -> np.ndarray:

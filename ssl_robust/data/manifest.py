@@ -80,6 +80,14 @@ class Manifest:
         unknown = codes < 0
         return np.where(unknown, len(known) + np.cumsum(unknown) - 1, codes).astype(np.int64)
 
+    def file_codes(self) -> np.ndarray:
+        """(N,) int64 codes of the files that the scans are parts of; every scan its own where there are no files."""
+        files = self.source.files
+        if files is None:
+            return np.arange(len(self))
+        codes = {file: code for code, file in enumerate(dict.fromkeys(files))}
+        return np.array([codes[file] for file in files], dtype=np.int64)
+
     def rows(self, *splits: str) -> np.ndarray:
         """(n,) int64 rows of the named splits, in the order of the table; "all" names every row."""
         wanted = set(SPLITS) if "all" in splits else set(splits)

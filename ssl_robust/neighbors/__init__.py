@@ -10,10 +10,11 @@ from ssl_robust.neighbors.choice import INDEXES
 from ssl_robust.neighbors.classes import nearest_by_class
 from ssl_robust.neighbors.exact import query, search
 from ssl_robust.neighbors.graph import Graph, build_graph
+from ssl_robust.neighbors.own import leave_out, of_everyone, search_own
 from ssl_robust.neighbors.saved import fingerprint, read_graph, save_graph
 from ssl_robust.neighbors.unit import UnitRows
 
 __all__ = [
-    "INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "nearest_by_class", "query", "read_graph",
-    "save_graph", "search",
+    "INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "leave_out", "nearest_by_class", "of_everyone", "query",
+    "read_graph", "save_graph", "search", "search_own",
 ]  # fmt: skip

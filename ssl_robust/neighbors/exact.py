@@ -14,7 +14,7 @@ _BLOCK = 4096  # queries a call; bounds what is held besides the result
 _PIECE = 131_072  # candidates looked at together where they are taken from a memory map: 192 MiB at 384 dimensions
 _MOST_EXTRA = 256  # more of the own group than that are not fetched beforehand
 _ROW_CELLS = 2**23  # similarities held at once where whole rows are computed: 32 MiB
-_DECIMALS = 6  # float32 sums differ beyond it with the position in a BLAS block, and duplicates must tie
+DECIMALS = 6  # float32 sums differ beyond it with the position in a BLAS block, and duplicates must tie
 
 
 def search(vectors: np.ndarray, *, k: int, groups: np.ndarray | None = None) -> Neighbors:
@@ -120,7 +120,7 @@ def among(unit: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.nda
     sizes = np.where(own < 0, 0, np.bincount(groups)[own])
     for rows, fetch in _blocks(np.minimum(sizes, _MOST_EXTRA) + k + 1, len(unit)):
         found, hits = faiss.knn(queries[rows], unit, fetch, metric=faiss.METRIC_INNER_PRODUCT)
-        found = found.round(_DECIMALS)
+        found = found.round(DECIMALS)
         floor = found[:, -1].copy()  # whatever was not fetched is at most this similar
         found[groups[hits] == own[rows, None]] = -np.inf
         order = np.lexsort((hits, -found), axis=-1)[:, :k]
@@ -165,7 +165,7 @@ def _from_whole_rows(
     step = max(1, _ROW_CELLS // len(unit))
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
-        for row, found in zip(block, (queries[block] @ unit.T).round(_DECIMALS), strict=True):
+        for row, found in zip(block, (queries[block] @ unit.T).round(DECIMALS), strict=True):
             found[groups == own[row]] = -np.inf
             cut = np.partition(found, len(found) - k)[len(found) - k]
             better = np.flatnonzero(found > cut)

@@ -46,6 +46,11 @@ class UnitRows:
         """D."""
         return self._vectors.shape[1]
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) float32 what the rows were divided by: their lengths once centred, 1 for rows of zeros."""
+        return self._lengths
+
     def blocks(self) -> Iterator[slice]:
         """All rows, some thousands at a time."""
         for start in range(0, len(self), _BLOCK):
