@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
+from ssl_robust.audit.gate import check_limit, refuse_above
 from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import ranked
 from ssl_robust.data.agreement import agreement
+from ssl_robust.data.audit_table import check_kind, write_audit_table
 from ssl_robust.data.votes import as_columns, share_of_readers
-from ssl_robust.data.written import write_table
 from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
-from ssl_robust.run import Run, UserError, write_json
+from ssl_robust.run import Run, UserError, read_json, write_json
 from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def audit(config: DictConfig) -> Path:
-    """Write audit.csv, audit.json and what the report shows.
+    """Write audit.csv (or .parquet), audit.json and what the report shows.
 
     Args:
         config: composed from `configs/audit.yaml`.
@@ -39,6 +40,7 @@ def audit(config: DictConfig) -> Path:
 
     Raises:
         UserError: a mistake in the options or the data.
+        AboveLimit: the run is complete and holds more wrong labels than `fail_above` allows.
     """
     from omegaconf import OmegaConf
 
@@ -46,6 +48,7 @@ def audit(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     if is_finished(settings, stage="audit"):
+        refuse_above(config.fail_above, read_json(Path(config.out) / "audit.json"), Path(config.out))
         return Path(config.out)
     started = time.monotonic()
     with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
@@ -55,7 +58,7 @@ def audit(config: DictConfig) -> Path:
         run.note(encoder=None if material.card is None else asdict(material.card))
         corruption = noise_labels(manifest, settings["noise"], config.seed)
         table, how = _ranked(material, corruption, settings, run.path)
-        write_table(run / "audit.csv", table)
+        write_audit_table(run.path, table, kind=config.table)
         write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes)
         summary = summarize(
             table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
@@ -78,6 +81,7 @@ def audit(config: DictConfig) -> Path:
         write_json(run / "audit.json", {**summary, **method, **about})
         print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
         _warn(summary, config.checkpoint)
+    refuse_above(config.fail_above, read_json(run / "audit.json"), run.path)
     return run.path
 
 
@@ -106,6 +110,8 @@ def _check(settings: dict[str, Any]) -> None:
         if value <= 0:
             raise UserError(f"{name}={value} is not positive; give a number above zero")
     _check_search(settings["neighbors"])
+    check_kind(settings["table"])
+    check_limit(settings["fail_above"])
     for name in ("n_suspects", "n_neighbors"):
         if settings[name] < 0:
             raise UserError(f"{name}={settings[name]} is negative; give a number from zero")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ssl_robust.data.columns import read_table
+from ssl_robust.data.audit_table import find_audit_table, read_audit_table
 from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import Manifest, load_manifest
 from ssl_robust.exchange.table import FROM_AUDIT
@@ -86,10 +86,10 @@ def read_audit(run: str | Path) -> pd.DataFrame:
     """
     place = Path(run).expanduser()
     read_run(place, stage="audit")
-    if not (place / "audit.csv").is_file():
+    if (file := find_audit_table(place)) is None:
         raise UserError(f"audit={run} is unfinished; continue it with the same command and resume=true")
-    table = pd.DataFrame(read_table(place / "audit.csv").set_index("sample_id")[list(FROM_AUDIT)])
-    return table.astype({"score": "Float64", "rank": "Float64"}).astype({"rank": "Int64"})
+    table = read_audit_table(file).set_index("sample_id")
+    return pd.DataFrame(table[[name for name in FROM_AUDIT if name in table]])
 
 
 def with_audit(manifest: Manifest, audit: pd.DataFrame) -> Manifest:
