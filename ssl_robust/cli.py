@@ -35,7 +35,7 @@ _NOTHING_WRITTEN = "stopped before anything was written; run the same command ag
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one stage and leave the process with its exit code: 0 done, 2 a mistake that one sentence explains, 3 above a limit."""
+    """Run one stage and leave the process with its exit code: 0 done, 2 a mistake that is told, 3 above a limit."""
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

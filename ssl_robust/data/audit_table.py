@@ -29,7 +29,8 @@ def check_kind(kind: str) -> None:
         raise UserError(f"table={kind} is not known; expected {' or '.join(KINDS)}")
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise UserError(
-            'table=parquet needs the package pyarrow; install it with pip install "ssl-robust[tables]", or take table=csv'
+            'table=parquet needs the package pyarrow; install it with pip install "ssl-robust[tables]", or take '
+            "table=csv"
         )
 
 
