@@ -137,7 +137,7 @@ def test_one_sentence_says_what_does_not_fit(convert, tmp_path, capsys, to, opti
 
 def test_the_format_must_be_named(table, capsys):
     assert run(["convert", "data=csv", f"data.path={table}"]) == 2
-    assert "to= is missing; choose one of cleanlab, csv, datumaro" in capsys.readouterr().err
+    assert "to= is missing; choose one of cleanlab, csv, cvat, datumaro" in capsys.readouterr().err
 
 
 def test_where_nothing_can_be_written_is_said(convert, tmp_path, capsys):
