@@ -103,7 +103,7 @@ def against(
           "labels are of its patients or scans, which do not vote on them", flush=True)  # fmt: skip
     why = f"every new scan is compared with all {len(voters.labels):,} of the reference"
     how = {"kind": "exact", "why": why, "k": search["k"], "seconds": round(time.monotonic() - started, 2)}
-    return table[[name for name in order if name in table]], how
+    return pd.DataFrame(table[[name for name in order if name in table]]), how
 
 
 def described(reference: Reference | None) -> dict[str, Any] | None:

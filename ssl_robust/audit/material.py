@@ -9,7 +9,7 @@ import numpy as np
 
 from ssl_robust.audit.against import check_fits
 from ssl_robust.audit.reference_run import Reference, encoder_of
-from ssl_robust.data.manifest import Manifest
+from ssl_robust.data.manifest import Manifest, complete
 from ssl_robust.encoders.card import Card
 from ssl_robust.encoders.places import DEFAULT, default_checkpoint
 from ssl_robust.encoders.ready_vectors import are_vectors, read_vectors
@@ -66,12 +66,10 @@ def read_material(config: DictConfig, reference: Reference | None = None) -> Mat
         UserError: the data cannot be read, or checkpoint, data and reference do not fit each other.
     """
     if are_vectors(config.data):
-        from omegaconf import OmegaConf
-
         # Samples of no known split count as training samples, so that noise reaches them.
         vectors, manifest = read_vectors(config, unknown_split="train")
         check_labels(manifest, fewest=2 if reference is None else 1)
-        encoder = encoder_of(OmegaConf.to_container(config.data, resolve=True))
+        encoder = encoder_of(complete(config.data))
         if reference is not None:
             check_fits(reference, dim=vectors.shape[1], encoder=encoder, manifest=manifest)
         return Material(vectors, manifest, None, encoder=encoder)

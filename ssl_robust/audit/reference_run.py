@@ -71,7 +71,7 @@ class Reference:
         known = self.patients.notna().to_numpy()
         by_patient = dict(zip(self.patients[known], self.voters.groups[known], strict=True))
         by_id = dict(zip(self.ids, self.voters.groups, strict=True))
-        own = patients.map(by_patient).fillna(manifest.table["sample_id"].map(by_id)).fillna(-1)
+        own = patients.map(by_patient).fillna(pd.Series(manifest.table["sample_id"]).map(by_id)).fillna(-1)
         return own.to_numpy(dtype=np.int64)
 
 

@@ -55,9 +55,10 @@ def write_cvat(manifest: Manifest, out: Path, *, place: Path, files: str, max_un
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = _VERSION
     root.append(_task(manifest.classes, len(table), shown))
-    for row, (path, line) in enumerate(zip(placed.paths, table[["label", *shown]].to_dict("records"), strict=True)):
+    columns = [table[name].astype(object).tolist() for name in ("label", *shown)]
+    for row, (path, label, *values) in enumerate(zip(placed.paths, *columns, strict=True)):
         with Image.open(out / path) as image:
-            root.append(_image(row, path, image.size, line))
+            root.append(_image(row, path, image.size, label, dict(zip(shown, values, strict=True))))
     ET.indent(root)
     ET.ElementTree(root).write(out / "annotations.xml", encoding="utf-8", xml_declaration=True)
     attributes = [_attribute(name) for name in shown]
@@ -106,11 +107,11 @@ def _attribute(name: str) -> dict[str, Any]:
     return {"name": name, "mutable": False, "input_type": "text", "default_value": "", "values": [""]}
 
 
-def _image(number: int, path: str, size: tuple[int, int], line: dict[str, Any]) -> ET.Element:
+def _image(number: int, path: str, size: tuple[int, int], label: Any, values: dict[str, Any]) -> ET.Element:
     image = ET.Element("image", id=str(number), name=path, width=str(size[0]), height=str(size[1]))
-    if not pd.isna(line["label"]):
-        tag = ET.SubElement(image, "tag", label=line["label"], source="manual")
-        for name in _SHOWN:
-            if not pd.isna(line.get(name)):
-                ET.SubElement(tag, "attribute", name=name).text = str(line[name])
+    if not pd.isna(label):
+        tag = ET.SubElement(image, "tag", label=label, source="manual")
+        for name, value in values.items():
+            if not pd.isna(value):
+                ET.SubElement(tag, "attribute", name=name).text = str(value)
     return image

@@ -189,7 +189,7 @@ def test_other_vectors_classes_and_runs_are_refused(tmp_path, old, new):
     table = pd.read_csv(tmp_path / "new.csv")
     table.assign(label="rare").to_csv(tmp_path / "rare.csv", index=False)
     refused(tmp_path, [*new[:2], f"data.labels={tmp_path / 'rare.csv'}"], kept,
-            sentence="has no scan of 'rare' (its classes are ill, well), so that nobody there can judge that")  # fmt: skip
+            sentence="has no scan of 'rare' (its classes are ill, well), so that nobody there can")  # fmt: skip
     short = vectors_of(tmp_path, "short", np.zeros(4, int), [0, 0, 1, 1], dim=5)
     refused(tmp_path, short, kept, sentence="the new vectors have 5 numbers and those of reference=kept 8")
     vectors_of(tmp_path, "old", np.repeat([0, 1], 30), np.repeat([0, 1], 30), prefix="old/", seed=3)
