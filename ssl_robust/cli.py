@@ -35,7 +35,7 @@ _NOTHING_WRITTEN = "stopped before anything was written; run the same command ag
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one stage and leave the process with its exit code: 0 done, 2 a mistake that one sentence explains."""
+    """Run one stage and leave the process with its exit code: 0 done, 2 a mistake that is told, 3 above a limit."""
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -52,6 +52,7 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         _raise_if_asked()
         print(f"ssl-robust: {error}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt as error:
         _raise_if_asked()
         print(f"\nssl-robust: {error.args[0] if error.args else _NOTHING_WRITTEN}", file=sys.stderr)
@@ -65,7 +66,9 @@ def _run_silently(arguments: list[str]) -> int:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         try:
             return _run(arguments)
-        except (UserError, KeyboardInterrupt):
+        except UserError as error:
+            return error.exit_code
+        except KeyboardInterrupt:
             return 2
 
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class UserError(Exception):
     """A mistake the user can mend: one sentence that says what, where, what was expected and how to fix it.
 
-    The command line prints it alone and ends with exit code 2.
+    The command line prints it alone and ends with its exit code.
     """
+
+    exit_code = 2
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
@@ -52,6 +54,15 @@ class NotFine(UserError):
     def __init__(self, message: str, out: Path) -> None:
         super().__init__(message)
         self.out = out
+
+
+class AboveLimit(NotFine):
+    """A run that is complete and whose result is above a limit that the user gave (`fail_above=`).
+
+    Its exit code is its own, so that a data pipeline tells bad data from a bad command.
+    """
+
+    exit_code = 3
 
 
 def existing(path: str | Path, option: str, *, folder: bool | None = False) -> Path:

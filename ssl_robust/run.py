@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ssl_robust.claim import SCHEMA_VERSION, Claim, read_run
-from ssl_robust.files import NotFine, UserError, append_row, read_json, replacing, write_json
+from ssl_robust.files import AboveLimit, NotFine, UserError, append_row, read_json, replacing, write_json
 
-__all__ = ["NotFine", "Run", "UserError", "append_row", "progress", "read_json", "read_run", "replacing", "write_json"]
+__all__ = ["AboveLimit", "NotFine", "Run", "UserError", "append_row", "progress", "read_json", "read_run", "replacing",
+           "write_json"]  # fmt: skip
 T = TypeVar("T")
 _PACKAGES = ("ssl-robust", "torch", "torchvision", "timm", "lightly", "lightning", "faiss-gpu", "faiss-cpu",
              "scikit-learn", "numpy", "pandas")  # fmt: skip

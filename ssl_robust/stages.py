@@ -68,7 +68,7 @@ STAGES = {
     ),
     "convert": Stage(
         "ssl_robust.exchange.stage:convert",
-        "write scans and labels for Label Studio, FiftyOne, Datumaro, cleanlab, ImageFolder",
+        "write scans and labels for Label Studio, CVAT, FiftyOne, Datumaro, cleanlab …",
         "",
         makes_run=False,
     ),

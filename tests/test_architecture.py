@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ssl_robust"
 # From the ground up: a file imports only from its own room and from rooms above it in this list.
 ROOMS = [
     "records", "processes", "stages", "files", "disk", "claim", "run", "settings", "targets", "quoting", "syntax",
-    "overrides", "explain", "unused", "data", "training", "encoders", "exports", "exchange", "neighbors",
+    "overrides", "explain", "unused", "data", "training", "encoders", "exports", "neighbors", "exchange",
     "duplicates", "metrics", "spectra", "probes", "noise", "check", "pretrain", "transfer", "finetune", "audit",
     "relabel", "classify", "study", "sheet", "demo", "doctor", "sweep", "report", "cli",
 ]  # fmt: skip

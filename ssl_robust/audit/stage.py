@@ -12,16 +12,19 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust import neighbors
+from ssl_robust.audit.against import against, check_options, described
+from ssl_robust.audit.gate import check_limit, refuse_above
 from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
+from ssl_robust.audit.reference_run import Reference, keep_embeddings, patients_are_numbers, read_reference
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
 from ssl_robust.audit.table import ranked
 from ssl_robust.data.agreement import agreement
+from ssl_robust.data.audit_table import check_kind, write_audit_table
 from ssl_robust.data.votes import as_columns, share_of_readers
-from ssl_robust.data.written import write_table
 from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
-from ssl_robust.run import Run, UserError, write_json
+from ssl_robust.run import Run, UserError, read_json, write_json
 from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def audit(config: DictConfig) -> Path:
-    """Write audit.csv, audit.json and what the report shows.
+    """Write audit.csv (or .parquet), audit.json and what the report shows.
 
     Args:
         config: composed from `configs/audit.yaml`.
@@ -39,6 +42,7 @@ def audit(config: DictConfig) -> Path:
 
     Raises:
         UserError: a mistake in the options or the data.
+        AboveLimit: the run is complete and holds more wrong labels than `fail_above` allows.
     """
     from omegaconf import OmegaConf
 
@@ -46,18 +50,27 @@ def audit(config: DictConfig) -> Path:
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check(settings)
     if is_finished(settings, stage="audit"):
+        refuse_above(config.fail_above, read_json(Path(config.out) / "audit.json"), Path(config.out))
         return Path(config.out)
+    reference = None if config.reference is None else read_reference(config.reference)
     started = time.monotonic()
     with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
-        material = read_material(config)
+        material = read_material(config, reference)
         manifest = material.manifest
         run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
         run.note(encoder=None if material.card is None else asdict(material.card))
+        if material.pixels is None:
+            run.note(vectors_fingerprint=manifest.source.fingerprint)
+        if config.save_embeddings:
+            numbered = patients_are_numbers(settings["data"])
+            keep_embeddings(run, material.vectors, manifest, encoder=material.encoder, numbered=numbered)
         seen = material.vectors if material.pixels is None else material.pixels
         corruption = noise_labels(manifest, settings["noise"], config.seed, seen)
-        table, how = _ranked(material, corruption, settings, run.path)
-        write_table(run / "audit.csv", table)
-        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes)
+        table, how = _ranked(material, corruption, settings, run.path, reference)
+        write_audit_table(run.path, table, kind=config.table)
+        elsewhere = None if reference is None else reference.labels_by_id()
+        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes,
+                       elsewhere=elsewhere)  # fmt: skip
         summary = summarize(
             table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
         )
@@ -67,7 +80,10 @@ def audit(config: DictConfig) -> Path:
         method = {
             "neighbors": in_words(how),
             "search": how,
-            "k": _most_voters(corruption.labels >= 0, manifest.groups(), settings["neighbors"]["k"]),
+            "k": _most_voters(corruption.labels >= 0, manifest.groups(), settings["neighbors"]["k"])
+            if reference is None
+            else min(settings["neighbors"]["k"], len(reference.ids)),
+            "reference": described(reference),
             **{name: settings["neighbors"][name] for name in ("center", "temperature")},
             "groups_used": manifest.has_patients,
             "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
@@ -79,6 +95,7 @@ def audit(config: DictConfig) -> Path:
         write_json(run / "audit.json", {**summary, **method, **about})
         print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
         _warn(summary, config.checkpoint)
+    refuse_above(config.fail_above, read_json(run / "audit.json"), run.path)
     return run.path
 
 
@@ -107,6 +124,11 @@ def _check(settings: dict[str, Any]) -> None:
         if value <= 0:
             raise UserError(f"{name}={value} is not positive; give a number above zero")
     _check_search(settings["neighbors"])
+    check_options(settings)
+    check_kind(settings["table"])
+    check_limit(settings["fail_above"])
+    if settings["reference_sample"] < 1:
+        raise UserError(f"reference_sample={settings['reference_sample']} does not fit; give at least 1, e.g. 2000")
     for name in ("n_suspects", "n_neighbors"):
         if settings[name] < 0:
             raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
@@ -133,7 +155,7 @@ def _check_search(chosen: dict[str, Any]) -> None:
 
 
 def _ranked(
-    material: Material, corruption: Corruption, settings: dict[str, Any], out: Path
+    material: Material, corruption: Corruption, settings: dict[str, Any], out: Path, reference: Reference | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The audit table and how neighbours were found.
 
@@ -143,16 +165,20 @@ def _ranked(
     manifest = material.manifest
     given, classes = corruption.labels, list(manifest.classes)
     try:
-        table, how = ranked(
-            material.vectors,
-            pd.Categorical.from_codes(given, classes),
-            groups=manifest.groups(),
-            ids=manifest.table["sample_id"].to_numpy(dtype=object),
-            n_neighbors=settings["n_neighbors"],
-            seed=settings["seed"],
-            settings=settings["neighbors"],
-            out=out,
-        )
+        if reference is not None:
+            numbered = patients_are_numbers(settings["data"])
+            table, how = against(reference, material.vectors, manifest, given, settings=settings, numbered=numbered)
+        else:
+            table, how = ranked(
+                material.vectors,
+                pd.Categorical.from_codes(given, classes),
+                groups=manifest.groups(),
+                ids=manifest.table["sample_id"].to_numpy(dtype=object),
+                n_neighbors=settings["n_neighbors"],
+                seed=settings["seed"],
+                settings=settings["neighbors"],
+                out=out,
+            )
     except ValueError as error:
         raise UserError(f"the audit cannot be made: {error}") from None
     table = table.astype({"label": "string", "suggested_label": "string"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from ssl_robust.run import write_json
 
 
 def write_suspects(
-    out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int, votes: pd.DataFrame | None = None
-) -> None:
+    out: Path, table: pd.DataFrame, pixels: np.ndarray | None, *, n_suspects: int, votes: pd.DataFrame | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Write suspects.json, and thumbnails.npz where there are pixels and suspects.
 
     Args:
@@ -23,6 +25,7 @@ def write_suspects(
         pixels: (N, S, S, C) uint8 or uint16, or None.
         n_suspects: how many, in the order of their ranks.
         votes: (N, R) labels of several readers, or None.
+        elsewhere: where neighbours are samples of another audit, their labels by id; there are no pictures of them.
     """
     ranks = table["rank"].to_numpy(dtype=np.float64, na_value=np.inf)
     first = table.iloc[np.argsort(ranks, kind="stable")[: min(n_suspects, int(np.isfinite(ranks).sum()))]]
@@ -34,6 +37,11 @@ def write_suspects(
         row = row_of[name]
         return {"sample_id": name, "label": labels[row], "thumbnail": pictures.setdefault(row, len(pictures))}
 
+    def neighbor(name: str) -> dict[str, Any]:
+        if elsewhere is None:
+            return described(name)
+        return {"sample_id": name, "label": elsewhere[name], "thumbnail": None}
+
     suspects = []
     for line in first.to_dict("records"):
         wrong = line.get("is_wrong", pd.NA)
@@ -43,7 +51,7 @@ def write_suspects(
                 **{name: line[name] for name in ("path", "suggested_label", "score", "rank")},
                 "is_wrong": None if wrong is pd.NA else bool(wrong),
                 "votes": None if votes is None else _votes(votes.iloc[row_of[line["sample_id"]]]),
-                "neighbors": [described(name) for name in line["neighbors"]],
+                "neighbors": [neighbor(name) for name in line["neighbors"]],
             }
         )
     if pixels is not None and pictures:

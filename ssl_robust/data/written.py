@@ -45,6 +45,11 @@ def unguarded(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(texts, index=table.index)
 
 
+def unguarded_text(text: str) -> str:
+    """One text as it was before `write_table`, e.g. of a list."""
+    return re.sub(_GUARDED, "", text)
+
+
 def _cells(values: np.ndarray) -> list[object]:
     """Texts guarded, lists of texts as JSON; everything else as it is."""
     known: dict[str, str] = {}  # text -> JSON; the same names stand in many lists

@@ -50,7 +50,7 @@ def read_vectors(config: DictConfig, *, unknown_split: str | None) -> tuple[np.n
         samples = samples.assign(split=samples["split"].fillna(unknown_split))
     elif samples["split"].isna().to_numpy().all():
         raise UserError(f"{where} names no split; add a column with train and test, or name it: data.columns.split=…")
-    source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), _digest(emb.vectors))
+    source = ArraySource(np.empty((len(samples), 0, 0), np.uint8), vectors_fingerprint(emb.vectors))
     columns = {str(name): column for name, column in samples.items()}
     if data.labels is None:  # the table of an embed run has been through this
         votes = _kept(samples, data.consensus)
@@ -74,7 +74,7 @@ def _kept(samples: pd.DataFrame, consensus: str) -> Votes | None:
     return Votes(found, rule=None, typed=False)
 
 
-def _digest(vectors: np.ndarray) -> str:
+def vectors_fingerprint(vectors: np.ndarray) -> str:
     """A hash of all numbers, which are read block by block."""
     found = hashlib.blake2b(digest_size=16)
     for start in range(0, len(vectors), _CHUNK):

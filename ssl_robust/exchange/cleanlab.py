@@ -9,14 +9,19 @@ import numpy as np
 
 from ssl_robust.data.columns import read_table
 from ssl_robust.data.manifest import Manifest
+from ssl_robust.exchange.audited import Audited
 from ssl_robust.files import UserError, existing
 from ssl_robust.run import read_run
 
 
-def write_cleanlab(manifest: Manifest, out: Path, *, place: Path, probabilities: str | None) -> str:
+def write_cleanlab(
+    manifest: Manifest, out: Path, *, place: Path, probabilities: str | None, graph: bool, audited: Audited | None
+) -> str:
     """Write labels.npy, sample_ids.npy, classes.json and, where probabilities are given, pred_probs.npy.
 
-    cleanlab knows no missing label, so that only labelled scans (and of these only those with probabilities) are in it.
+    cleanlab knows no missing label, so that only labelled scans (and of these only those with probabilities, or that
+    were audited) are in it. Of an audit there are the names that cleanlab uses: is_label_issue.npy, whether another
+    class is more likely; label_quality.npy, 1 - score, lower = look first; suggested_labels.npy; and knn_graph.npz.
 
     Args:
         manifest: the scans.
@@ -24,33 +29,52 @@ def write_cleanlab(manifest: Manifest, out: Path, *, place: Path, probabilities:
         place: what that folder will be called.
         probabilities: a `finetune` run, whose predictions.csv holds those of the test scans; or such a CSV of any
             model: `sample_id`, and `p_<class>` for each class.
+        graph: write the neighbours of an audit.
+        audited: the audit whose columns the manifest has.
 
     Returns:
         How to read it.
 
     Raises:
-        UserError: no scan is labelled, or the probabilities are of other scans or classes.
+        UserError: no scan is labelled, probabilities are of other scans or classes, or the audit kept no neighbours.
     """
-    if "suggested_label" in manifest.table:
-        raise UserError("to=cleanlab has no place for an audit; take audit= away")
     codes, ids = manifest.codes(), manifest.table["sample_id"].to_numpy(dtype=object)
     rows = np.flatnonzero(codes >= 0)
     if not len(rows):
         raise UserError("no scan has a label, and cleanlab judges labels; give data with labels")
+    if audited is not None:
+        rows = rows[manifest.table["rank"].notna().to_numpy()[rows]]
     if probabilities is not None:
         rows, values = _probabilities(probabilities, ids, rows, manifest.classes)
         np.save(out / "pred_probs.npy", values)
+    if audited is not None:
+        _write_audit(manifest, rows, out)
+    if graph and audited is not None:
+        from ssl_robust.exchange.knn_graph import write_knn_graph  # which takes FAISS in
+
+        write_knn_graph(out / "knn_graph.npz", audited, ids[rows])
     np.save(out / "labels.npy", codes[rows])
     np.save(out / "sample_ids.npy", ids[rows].astype(str))
     (out / "classes.json").write_text(json.dumps(list(manifest.classes), ensure_ascii=False), encoding="utf-8")
     if left := len(codes) - len(rows):
         what = "without a label" if probabilities is None else "without a label or without probabilities"
         print(f"Left out {left:,} scans {what}", flush=True)
+    if graph and audited is not None:
+        labels, edges = (str(place / name) for name in ("labels.npy", "knn_graph.npz"))
+        return (f"cleanlab.Datalab({{'labels': numpy.load({labels!r})}}, label_name='labels').find_issues("
+                f"knn_graph=scipy.sparse.load_npz({edges!r}))")  # fmt: skip
     if probabilities is None:
         return (f"labels = numpy.load({str(place / 'labels.npy')!r}); cleanlab wants pred_probs too, which "
                 "to.probabilities= writes")  # fmt: skip
     loaded = ", ".join(f"numpy.load({str(place / name)!r})" for name in ("labels.npy", "pred_probs.npy"))
     return f"cleanlab.filter.find_label_issues({loaded})"
+
+
+def _write_audit(manifest: Manifest, rows: np.ndarray, out: Path) -> None:
+    given, suggested = manifest.codes()[rows], manifest.codes("suggested_label")[rows]
+    np.save(out / "is_label_issue.npy", given != suggested)
+    np.save(out / "label_quality.npy", 1 - manifest.table["score"].to_numpy(dtype=np.float64)[rows])
+    np.save(out / "suggested_labels.npy", suggested)
 
 
 def _probabilities(

@@ -52,7 +52,8 @@ def write_fiftyone(manifest: Manifest, out: Path, *, place: Path, files: str, ma
     where = f"dataset_dir={str(place)!r}"
     if placed.root is not None:
         where = f"labels_path={str(place / 'labels.json')!r}, data_path={str(placed.root)!r}"
-    return f"fiftyone.Dataset.from_dir({where}, {_TYPE})"
+    order = '.sort_by("ground_truth.rank")' if "rank" in known.table else ""
+    return f"fiftyone.Dataset.from_dir({where}, {_TYPE}){order}"
 
 
 def _target(code: int, fields: dict[str, Any]) -> dict[str, Any] | None:

@@ -14,17 +14,13 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from ssl_robust.data.columns import read_table
 from ssl_robust.data.found import say_found
-from ssl_robust.data.manifest import Manifest, load_manifest
-from ssl_robust.exchange.table import FROM_AUDIT
-from ssl_robust.run import UserError, read_run
+from ssl_robust.data.manifest import load_manifest
+from ssl_robust.exchange.audited import check_first, first_suspects, read_audit, with_audit
+from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,19 +43,25 @@ def convert(config: DictConfig) -> Path:
     from omegaconf import OmegaConf
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    check_first(settings["first"], settings["audit"])
     out = _free_place(settings)
     audit = None if settings["audit"] is None else read_audit(settings["audit"])
     manifest = load_manifest(settings["data"])
     say_found(manifest, "scans")
     if audit is not None:
         manifest = with_audit(manifest, audit)
+    if settings["first"] is not None:
+        manifest = first_suspects(manifest, settings["first"])
     options = dict(settings["to"])
     module, _, name = str(options.pop("_target_")).rpartition(".")
     if not module.startswith("ssl_robust.exchange."):
         raise UserError(f"to._target_={module}.{name} is not a writer of ssl_robust; choose one with to=<name>")
     write = getattr(importlib.import_module(module), name)
-    if "max_unreadable" in inspect.signature(write).parameters:
+    taken = inspect.signature(write).parameters
+    if "max_unreadable" in taken:
         options["max_unreadable"] = float(settings["data"]["max_unreadable"])
+    if "audited" in taken:
+        options["audited"] = audit
     try:
         with _replacing_folder(out) as folder:
             hint = write(manifest, folder, place=out, **options)
@@ -73,43 +75,6 @@ def convert(config: DictConfig) -> Path:
         print("Note: patients and file names go along as they are; data.ids=hashed hides them", file=sys.stderr)
     print(f"Import: {hint}", flush=True)
     return out
-
-
-def read_audit(run: str | Path) -> pd.DataFrame:
-    """What an audit says: `suggested_label`, `score` and `rank` by sample_id.
-
-    Args:
-        run: directory of the audit.
-
-    Raises:
-        UserError: no finished audit is there.
-    """
-    place = Path(run).expanduser()
-    read_run(place, stage="audit")
-    if not (place / "audit.csv").is_file():
-        raise UserError(f"audit={run} is unfinished; continue it with the same command and resume=true")
-    table = pd.DataFrame(read_table(place / "audit.csv").set_index("sample_id")[list(FROM_AUDIT)])
-    return table.astype({"score": "Float64", "rank": "Float64"}).astype({"rank": "Int64"})
-
-
-def with_audit(manifest: Manifest, audit: pd.DataFrame) -> Manifest:
-    """The manifest with the columns of an audit, missing where it says nothing.
-
-    Args:
-        manifest: the scans that were audited.
-        audit: of `read_audit`.
-
-    Raises:
-        UserError: the audit is of other scans.
-    """
-    ids = manifest.table["sample_id"]
-    if not set(ids) & set(audit.index):
-        raise UserError(
-            f"audit= is of other scans (e.g. {audit.index[0]!r} where these data have {ids.iloc[0]!r}); give the data "
-            "that it was made with"
-        )
-    joined = audit.reindex(ids).reset_index(drop=True)
-    return replace(manifest, table=pd.concat([manifest.table, joined], axis=1))
 
 
 def _free_place(settings: dict[str, Any]) -> Path:

@@ -12,7 +12,7 @@ from ssl_robust.data.written import write_table
 from ssl_robust.exchange.images import place_images
 
 LABELS = "labels.csv"
-FROM_AUDIT = ("suggested_label", "score", "rank")
+FROM_AUDIT = ("suggested_label", "score", "p_mislabeled", "rank")  # p_mislabeled where it is calibrated
 COLUMNS = ("path", "label", "patient_id", "split", "sample_id", "true_label", *FROM_AUDIT)
 
 

@@ -41,24 +41,33 @@ def search(vectors: np.ndarray, *, k: int, groups: np.ndarray | None = None) -> 
     return among(everything, everything, groups, groups, k)
 
 
-def query(reference: np.ndarray, vectors: np.ndarray, *, k: int) -> Neighbors:
-    """Other vectors -> the k most similar reference vectors of each; nothing is left out.
+def query(
+    reference: np.ndarray, vectors: np.ndarray, *, k: int, groups: np.ndarray | None = None,
+    own: np.ndarray | None = None, center: bool = False,
+) -> Neighbors:  # fmt: skip
+    """Other vectors -> the k most similar reference vectors of each outside of its own group, if it has one there.
 
     Args:
         reference: (M, D) finite numbers.
         vectors: (N, D) finite numbers, none of them meant to be among the reference.
         k: neighbours wanted, above zero.
+        groups: (M,) ints from 0, who shares a patient; None: nobody.
+        own: (N,) the group of each vector, -1 where it has none; None: none has.
+        center: take the mean of the reference off both.
 
     Returns:
-        (N, k) rows of `reference`, -1 and -inf where k > M; rounding and ties as in `search`.
+        (N, k) rows of `reference`, -1 and -inf where fewer exist; rounding and ties as in `search`.
 
     Raises:
         ValueError: as in `search`, or the two have different D (the message states both).
     """
-    unit, queries = UnitRows(reference).take(slice(None)), UnitRows(vectors).take(slice(None))
-    if unit.shape[1] != queries.shape[1]:
-        raise ValueError(f"reference has {unit.shape[1]} dimensions and vectors {queries.shape[1]}; expected the same")
-    return among(unit, queries, np.arange(len(unit)), np.full(len(queries), -1), k)
+    unit = UnitRows(reference, center=center)
+    if unit.dim != np.shape(vectors)[-1]:
+        raise ValueError(f"reference has {unit.dim} dimensions and vectors {np.shape(vectors)[-1]}; expected the same")
+    queries = UnitRows(vectors, mean=unit.mean).take(slice(None))
+    groups = np.arange(len(unit)) if groups is None else groups
+    own = np.full(len(queries), -1) if own is None else own
+    return _in_pieces(unit, np.arange(len(unit)), queries, groups, own, k)
 
 
 def group_codes(groups: np.ndarray | None, n: int) -> np.ndarray:
@@ -86,15 +95,21 @@ def search_rows(unit: UnitRows, rows: np.ndarray, candidates: np.ndarray, groups
     Returns:
         (n, k) neighbours as rows of `unit`.
     """
-    queries = unit.take(rows)
-    best = Neighbors(np.full((len(rows), k), -1), np.full((len(rows), k), -np.inf, dtype=np.float32))
+    return _in_pieces(unit, candidates, unit.take(rows), groups, groups[rows], k)
+
+
+def _in_pieces(
+    unit: UnitRows, candidates: np.ndarray, queries: np.ndarray, groups: np.ndarray, own: np.ndarray, k: int
+) -> Neighbors:
+    """The k best of some rows of `unit` for each query, as in `among`; `groups` are of all rows of `unit`."""
+    best = Neighbors(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, dtype=np.float32))
     for start in range(0, len(candidates), _PIECE):
         piece = candidates[start : start + _PIECE]
         # Codes without gaps among the piece, so that nothing of the size N is made for it.
         codes, inside = np.unique(groups[piece], return_inverse=True)
-        own = np.searchsorted(codes, groups[rows])
-        own[codes[np.minimum(own, len(codes) - 1)] != groups[rows]] = -1
-        found = among(unit.take(piece), queries, inside, own, k)
+        here = np.searchsorted(codes, own)
+        here[codes[np.minimum(here, len(codes) - 1)] != own] = -1
+        found = among(unit.take(piece), queries, inside, here, k)
         found = Neighbors(np.where(found.indices < 0, -1, piece[found.indices]), found.similarities)
         best = found if len(piece) == len(candidates) else better(best, found, k)
     return best

@@ -56,6 +56,18 @@ def save_graph(directory: Path, graph: Graph, of: str) -> None:
     write_json(directory / _ABOUT, {"of": of, "how": graph.how})
 
 
+def read_saved(directory: Path) -> Neighbors | None:
+    """The neighbours in a run directory, of the samples that the run itself names; None where it kept none.
+
+    Args:
+        directory: of an audit.
+    """
+    if not (directory / _ABOUT).is_file():
+        return None
+    rows, similarities = (np.load(directory / name, allow_pickle=False) for name in (_ROWS, _SIMILARITIES))
+    return Neighbors(rows.astype(np.int64), similarities)
+
+
 def read_graph(directory: str | Path, of: str, *, k: int, settings: dict[str, Any]) -> Graph:
     """Neighbours that an earlier audit saved, the k nearest of them.
 

@@ -20,17 +20,19 @@ class UnitRows:
         vectors: (M, D) finite numbers of any length; rows of zeros stay zeros.
         rows: (N,) rows of it that count, in this order; None: all.
         center: take the mean of those rows off first.
+        mean: (D,) to take off in its place, that of other rows which these are compared with.
 
     Raises:
         ValueError: `vectors` is not two-dimensional, or holds NaN or infinity (the message names the first row).
     """
 
-    def __init__(self, vectors: np.ndarray, *, rows: np.ndarray | None = None, center: bool = False) -> None:
+    def __init__(self, vectors: np.ndarray, *, rows: np.ndarray | None = None, center: bool = False,
+                 mean: np.ndarray | None = None) -> None:  # fmt: skip
         self._vectors = np.asarray(vectors)  # of a memory map, a view: nothing is read
         if self._vectors.ndim != 2:
             raise ValueError(f"vectors have the shape {self._vectors.shape}; expected (N, D)")
         self._rows = rows
-        self._mean = self._checked_mean() if center else None
+        self._mean = self._checked_mean() if center else mean
         self._lengths = np.ones(len(self), dtype=np.float32)
         for block in self.blocks():
             raw = self._float32(block)
@@ -50,6 +52,11 @@ class UnitRows:
     def lengths(self) -> np.ndarray:
         """(N,) float32 what the rows were divided by: their lengths once centred, 1 for rows of zeros."""
         return self._lengths
+
+    @property
+    def mean(self) -> np.ndarray | None:
+        """(D,) what is taken off all rows; None: nothing."""
+        return self._mean
 
     def blocks(self) -> Iterator[slice]:
         """All rows, some thousands at a time."""

@@ -14,7 +14,7 @@ FREE = frozenset({"out", "resume", "overwrite", "checkpoint", "encoder_file", "d
                   "data.root", "data.index", "data.cache_dir", "launcher", "logger"})  # fmt: skip
 _FREE_WHEN_DONE = frozenset({"out", "resume", "overwrite", "device", "devices", "trainer.device", "trainer.devices",
                             "trainer.strategy", "trainer.progress", "trainer.checkpoint_minutes", "data.cache_dir",
-                            "launcher", "logger", "reuse"})  # fmt: skip
+                            "launcher", "logger", "reuse", "fail_above"})  # fmt: skip
 
 
 def is_finished(settings: Mapping[str, Any], *, stage: str) -> bool:
