@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ class Estimate:
     """Wrong labels among N, without knowing a single true one.
 
     Attributes:
+        n: labels that were judged.
         rate: share of wrong labels.
         by_class: number of wrong labels among those of each given class.
         transition: (3, K, K) T[true, given], its lower and its upper bound.
@@ -28,6 +29,7 @@ class Estimate:
         n_resamples: draws of patients behind them.
     """
 
+    n: int
     rate: Interval
     by_class: list[Interval]
     transition: np.ndarray
@@ -68,6 +70,7 @@ def estimate_errors(
     matrix = opinion.noise.transition
     bounds = np.quantile(matrices, tails, axis=0)
     return Estimate(
+        n=len(labels),
         rate=rate,
         by_class=[
             Interval(*(float(size * value) for value in each)) for size, each in zip(sizes, by_class, strict=True)
@@ -77,6 +80,31 @@ def estimate_errors(
         level=settings["level"],
         n_resamples=settings["n_resamples"],
     )
+
+
+def as_record(estimate: Estimate | None, why: str | None, classes: Sequence[str]) -> dict[str, Any]:
+    """`estimate`, `estimate_why` and `transition` of audit.json.
+
+    Args:
+        estimate: of all labels, None where no claim is possible.
+        why: one sentence, then.
+        classes: K names.
+    """
+    if estimate is None:
+        return {"estimate": None, "estimate_why": why, "transition": None}
+    matrix, low, high = estimate.transition.round(4).tolist()
+    return {
+        "estimate": {
+            "n_wrong": {name: value * estimate.n for name, value in estimate.rate._asdict().items()},
+            "rate": estimate.rate._asdict(),
+            "n": estimate.n,
+            "level": estimate.level,
+            "n_resamples": estimate.n_resamples,
+        },
+        "estimate_why": None,
+        "transition": {"classes": list(classes), "matrix": matrix, "low": low, "high": high,
+                       "prior": estimate.prior.round(6).tolist()},
+    }  # fmt: skip
 
 
 def _draws(

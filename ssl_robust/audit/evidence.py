@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ssl_robust.audit.opinion import Opinion, form_opinion
 from ssl_robust.neighbors import UnitRows
+from ssl_robust.probes.soft import softmax
 from ssl_robust.records import Neighbors
 
 
@@ -22,8 +24,9 @@ class Evidence:
         groups: (N,) ints from 0; samples of one group (one patient and its duplicates) do not vouch for each other.
         n_classes: K.
         neighbors: (N, k) of other groups.
-        seed: of folds.
-        probe: the node `probe` of configs/audit.yaml, how the out-of-fold probabilities are made.
+        seed: of folds and landmarks.
+        probe: the node `probe` of configs/audit.yaml.
+        noise_model: the node `noise_model` of configs/audit.yaml.
         dynamics: what training runs recorded of each sample, arrays with N rows by name; empty without a run.
     """
 
@@ -34,12 +37,22 @@ class Evidence:
     neighbors: Neighbors
     seed: int
     probe: dict[str, Any] = field(default_factory=dict)
+    noise_model: dict[str, Any] = field(default_factory=dict)
     dynamics: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @cached_property
+    def opinion(self) -> Opinion:
+        """What probes and the noise matrix make of each label."""
+        return form_opinion(
+            self.unit, self.labels, self.groups, n_classes=self.n_classes, probe=self.probe,
+            noise_model=self.noise_model, seed=self.seed,
+        )  # fmt: skip
+
+    @cached_property
     def probabilities(self) -> np.ndarray:
-        """(N, K) float32 out-of-fold class probabilities of the labels as given, groups never on both sides."""
-        raise NotImplementedError
+        """(N, K) out-of-fold class probabilities of the labels as given, groups never on both sides: the straight
+        logistic regression's."""
+        return softmax(self.opinion.views[1])

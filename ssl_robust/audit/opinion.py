@@ -43,26 +43,22 @@ class Opinion:
         """(N,) probability that the label as given is wrong."""
         return 1 - self.posterior[np.arange(len(labels)), labels]
 
+    def of(self, rows: np.ndarray) -> Opinion:
+        """What is believed of some labels, given all."""
+        return Opinion(self.posterior[rows], [each[rows] for each in self.views], self.noise, self.anchors)
+
 
 def form_opinion(
-    vectors: np.ndarray,
-    rows: np.ndarray | None,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    *,
-    n_classes: int,
-    probe: Mapping[str, Any],
-    noise_model: Mapping[str, Any],
-    seed: int,
-) -> Opinion:
+    unit: UnitRows, labels: np.ndarray, groups: np.ndarray, *, n_classes: int, probe: Mapping[str, Any],
+    noise_model: Mapping[str, Any], seed: int,
+) -> Opinion:  # fmt: skip
     """Labels and vectors -> what is believed of each label.
 
     Nothing depends on the order of samples or classes: both are put into an order of their own, which follows from the
     vectors alone.
 
     Args:
-        vectors: (M, D) finite numbers, perhaps a memory map.
-        rows: (N,) rows of it that have a label; None: all.
+        unit: N vectors.
         labels: (N,) ints in [0, K), as given.
         groups: (N,) ints; samples of one group (one patient and its duplicates) never judge each other.
         n_classes: K.
@@ -70,40 +66,37 @@ def form_opinion(
         noise_model: the node `noise_model` of configs/audit.yaml.
         seed: of folds and landmarks.
     """
-    raw = UnitRows(vectors, rows=rows)
-    order = _order(raw, seed)
-    back, classes = np.argsort(order), _class_order(labels[order], n_classes)
-    rows = order if rows is None else rows[order]
-    given, codes = np.argsort(classes)[labels[order]], np.unique(groups[order], return_inverse=True)[1]
-    codes = _by_first(codes)
-    opinion = _form(vectors, rows, given, codes, n_classes, probe, noise_model, seed)
-    return _as_given(opinion, back, classes)
+    order = _order(unit, seed)
+    classes = _class_order(labels[order], n_classes)
+    given, own = np.argsort(classes)[labels[order]], _by_first(groups[order])
+    opinion = _form(unit, order, given, own, n_classes, probe, noise_model, seed)
+    return _as_given(opinion, np.argsort(order), classes)
 
 
 def _form(
-    vectors: np.ndarray, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_classes: int,
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_classes: int,
     probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
     folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
     shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
-    probes = _probes(vectors, rows, folds, shown, probe, seed)
+    probes = _probes(unit, order, folds, shown, probe, seed)
     views = [np.log(each + _LEAST) for each in _asked(probes, np.eye(n_classes)[labels], probe["penalties"])]
     together = np.mean(views, axis=0)
     anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
     noise = fit_noise(together[shown], labels[shown], anchors, settings=noise_model)
     posterior = noise.posterior(together, labels)
     for _ in range(probe["rounds"]):
-        again = np.mean([np.log(p + _LEAST) for p in _asked(probes, posterior, probe["penalties_again"])], axis=0)
+        again = np.mean([np.log(each + _LEAST) for each in _asked(probes, posterior, probe["penalties_again"])], axis=0)
         posterior = fit_sharpness(again[shown], labels[shown], noise, settings=noise_model).posterior(again, labels)
     return Opinion(posterior, [together, *views], noise, anchors)
 
 
 def _probes(
-    vectors: np.ndarray, rows: np.ndarray, folds: np.ndarray, shown: np.ndarray, probe: Mapping[str, Any], seed: int
+    unit: UnitRows, order: np.ndarray, folds: np.ndarray, shown: np.ndarray, probe: Mapping[str, Any], seed: int
 ) -> list[SoftProbe]:
     """The straight and the curved one."""
-    straight, curved = (UnitRows(vectors, rows=rows, center=center) for center in (False, True))
+    straight, curved = (unit.again(order, center=center) for center in (False, True))
     landmarks = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["landmarks"]])
     return [
         SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown),
@@ -128,17 +121,17 @@ def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.nd
     return np.sort(np.concatenate([rare, others[: most - len(rare)]]))
 
 
-def _order(raw: UnitRows, seed: int) -> np.ndarray:
+def _order(unit: UnitRows, seed: int) -> np.ndarray:
     """An order of the rows that hangs on their vectors alone: along a direction drawn at random."""
-    direction = np.random.default_rng(seed).normal(size=raw.dim).astype(np.float32)
-    along = np.concatenate([(raw.take(block) * direction).sum(axis=1) for block in raw.blocks()])
+    direction = np.random.default_rng(seed).normal(size=unit.dim).astype(np.float32)
+    along = np.concatenate([(unit.take(block) * direction).sum(axis=1) for block in unit.blocks()])
     return np.argsort(along, kind="stable")
 
 
 def _by_first(codes: np.ndarray) -> np.ndarray:
-    """Codes numbered by where they occur first."""
-    first = np.unique(codes, return_index=True)[1]
-    return np.argsort(np.argsort(first))[codes]
+    """Codes numbered by where they occur first, without gaps."""
+    _, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[places]
 
 
 def _class_order(labels: np.ndarray, n_classes: int) -> np.ndarray:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ssl_robust import neighbors
-from ssl_robust.audit.scores.knn import knn_score, suggest, vote_shares
+from ssl_robust.audit.estimate import as_record
+from ssl_robust.audit.gathered import Gathered, gather
+from ssl_robust.audit.judged import Judged, judge_labels
+from ssl_robust.audit.scores.chosen import packaged
 from ssl_robust.data.given import encode, patient_codes
 from ssl_robust.settings import defaults
 
-COLUMNS = ("sample_id", "label", "suggested_label", "score", "rank", "neighbors")
+COLUMNS = ("sample_id", "label", "suggested_label", "score", "p_mislabeled", "rank", "evidence", "neighbors")
 _FEWEST = 3
+_DECIMALS = 6
 
 
 def audit_table(
@@ -24,6 +26,7 @@ def audit_table(
     *,
     groups: Sequence[Any] | np.ndarray | pd.Series | None = None,
     ids: Sequence[str] | np.ndarray | pd.Series | None = None,
+    score: str = "ensemble",
     k: int | None = None,
     center: bool | None = None,
     temperature: float | None = None,
@@ -32,35 +35,44 @@ def audit_table(
     n_neighbors: int | None = None,
     seed: int | None = None,
 ) -> pd.DataFrame:
-    """Rank labels by how likely they are wrong, by the vote of each sample's nearest labelled neighbours.
+    """Rank labels by how likely they are wrong, by what the scans of all other patients say.
 
     Args:
         vectors: (N, D) finite numbers of any encoder.
-        labels: (N,) class names or codes as given; None, NaN and -1 mean unlabelled. A categorical brings the order of
-            its classes, which settles ties; else they are sorted.
-        groups: (N,) patients, whose other samples do not vote; None and NaN are groups of their own.
+        labels: (N,) class names or codes as given; None, NaN and -1 mean unlabelled. A categorical brings its classes,
+            else they are sorted.
+        groups: (N,) patients, whose other samples have no say; None and NaN are groups of their own.
         ids: (N,) names of the samples, the row numbers where None; they settle equal scores.
-        k: voters; None: as in configs/neighbors/auto.yaml, also for the next four.
+        score: a file of configs/score: "ensemble", "knn", "self_confidence", …
+        k: neighbours; None: as in configs/neighbors/auto.yaml, also for the next four.
         center: take the mean off the vectors first.
         temperature: weight of a vote is exp(cosine similarity / temperature).
         index: "exact"; "ivf", nearly exact and faster for many vectors; "auto", by their number.
         recall: share of the true neighbours that a search which is not exact must find.
         n_neighbors: neighbours to name, at most k; None: as in configs/audit.yaml.
-        seed: of a search that is not exact; None: as in configs/_base.yaml.
+        seed: of all that is drawn; None: as in configs/_base.yaml.
 
     Returns:
-        N rows in input order: `sample_id`; `label`; `suggested_label`, the class with most votes; `score` in [0, 1],
-        higher = more likely mislabelled; `rank`, 1 = look first, ties by id; `neighbors`, a list of the nearest
-        samples' ids. The last four are missing where there is no label.
+        N rows in input order: `sample_id`; `label`; `suggested_label`, another class where the label is more likely
+        wrong than right; `score` in [0, 1], higher = more likely mislabelled; `p_mislabeled`, the probability of it,
+        missing where a class has too few patients to be judged; `rank`, 1 = look first, ties by id; `evidence`, the
+        effective number of other patients among the neighbours; `neighbors`, a list of the nearest samples' ids. All
+        but the first two are missing where there is no label. `.attrs["estimate"]` says how many labels are wrong, and
+        `.attrs["transition"]` which are taken for which, both as in audit.json.
 
     Raises:
         ValueError: lengths differ (the message states both), vectors hold NaN, or fewer than three samples or two
             classes are labelled.
     """
-    settings = _settings(k=k, center=center, temperature=temperature, index=index, recall=recall)
-    named = defaults("", "audit")["n_neighbors"] if n_neighbors is None else n_neighbors
+    stage = defaults("", "audit")
+    search = _search(k=k, center=center, temperature=temperature, index=index, recall=recall)
+    settings = {**stage, "neighbors": search, "score": packaged(score, search)}
+    settings["n_neighbors"] = stage["n_neighbors"] if n_neighbors is None else n_neighbors
     drawn = defaults("", "_base")["seed"] if seed is None else seed
-    return ranked(vectors, labels, groups=groups, ids=ids, n_neighbors=named, seed=drawn, settings=settings)[0]
+    table, _, judged = ranked(vectors, labels, groups=groups, ids=ids, settings=settings, seed=drawn)
+    classes = [str(name) for name in encode(labels)[1]]
+    table.attrs.update(as_record(judged.estimate, judged.why, classes))
+    return table
 
 
 def ranked(
@@ -69,22 +81,20 @@ def ranked(
     *,
     groups: Sequence[Any] | np.ndarray | pd.Series | None,
     ids: Sequence[str] | np.ndarray | pd.Series | None,
-    n_neighbors: int,
+    settings: Mapping[str, Any],
     seed: int,
-    settings: dict[str, Any],
-    out: Path | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The table of `audit_table`, and how its neighbours were found (`Graph.how`).
+    **seen: Any,
+) -> tuple[pd.DataFrame, Gathered, Judged]:
+    """The table of `audit_table`, and what it rests on; rows of the latter are those of the table that have a label.
 
     Args:
         vectors: as in `audit_table`, as are the next three.
         labels: may be codes of a categorical.
         groups: patients.
         ids: names.
-        n_neighbors: neighbours to name.
-        seed: of a search that is not exact.
-        settings: the values of configs/neighbors/auto.yaml.
-        out: where neighbours are kept if `settings` say so.
+        settings: of the stage.
+        seed: of all that is drawn.
+        seen: what is known besides vectors, as `gather` takes it, with a row for each labelled sample.
 
     Raises:
         ValueError: as in `audit_table`.
@@ -99,52 +109,33 @@ def ranked(
     rows = np.flatnonzero(codes >= 0)
     patients = patient_codes(groups, len(vectors))[rows]
     _check(codes[rows], patients, n=len(vectors))
-    graph = _nearest(vectors, rows, patients, seed=seed, settings=settings, out=out)
-    given = codes[rows]
-    shares = vote_shares(graph.neighbors, given, patients, n_classes=len(classes), temperature=settings["temperature"])
-    scores = knn_score(shares, given)
-    named = _named(names[rows], graph.neighbors.indices[:, :n_neighbors])
+    gathered = gather(
+        vectors, rows, codes[rows], patients, n_classes=len(classes), settings=settings, seed=seed, **seen
+    )
+    judged = judge_labels(gathered, settings=settings, seed=seed)
+    named = _named(names[rows], gathered.evidence.neighbors.indices[:, : settings["n_neighbors"]])
     labelled = pd.DataFrame(
         {
-            "suggested_label": classes.take(suggest(shares, given)),
-            "score": scores,
-            "rank": pd.array(_ranks(scores, names[rows]), dtype="Int64"),
+            "suggested_label": classes.take(judged.suggested),
+            "score": judged.score.round(_DECIMALS),
+            "p_mislabeled": judged.p_mislabeled,
+            "rank": pd.array(_ranks(judged.score, names[rows]), dtype="Int64"),
+            "evidence": gathered.strength,
             "neighbors": pd.Series(named, dtype=object, index=rows),
         },
         index=rows,
     )
     table = pd.DataFrame({"sample_id": names, "label": pd.Series(labels).array}, index=pd.RangeIndex(len(vectors)))
-    return table.join(labelled).loc[:, list(COLUMNS)], graph.how
+    return table.join(labelled).loc[:, list(COLUMNS)], gathered, judged
 
 
-def _settings(**given: Any) -> dict[str, Any]:
-    packaged = defaults("neighbors", "auto")
-    chosen = {**packaged, **{name: value for name, value in given.items() if value is not None}}
+def _search(**given: Any) -> dict[str, Any]:
+    packaged_values = defaults("neighbors", "auto")
+    chosen = {**packaged_values, **{name: value for name, value in given.items() if value is not None}}
     for name in ("k", "temperature"):
         if not chosen[name] > 0:
             raise ValueError(f"{name} is {chosen[name]}; expected a number above zero")
     return chosen
-
-
-def _nearest(
-    vectors: np.ndarray, rows: np.ndarray, patients: np.ndarray, *, seed: int, settings: dict[str, Any],
-    out: Path | None,
-) -> neighbors.Graph:  # fmt: skip
-    """The neighbours of the labelled rows, from an earlier audit where one is named."""
-    chosen = None if len(rows) == len(vectors) else rows
-    k, center = min(settings["k"], len(rows) - 1), settings["center"]
-    of = None
-    if settings["save"] or settings["file"]:
-        of = neighbors.fingerprint(vectors, chosen, patients, center=center)
-    if of and settings["file"]:
-        graph = neighbors.read_graph(settings["file"], of, k=k, settings=settings)
-    else:
-        graph = neighbors.build_graph(
-            vectors, rows=chosen, k=k, groups=patients, center=center, seed=seed, settings=settings
-        )
-    if of and settings["save"] and out is not None:
-        neighbors.save_graph(out, graph, of)
-    return graph
 
 
 def _named(names: np.ndarray, indices: np.ndarray) -> list[list[Any]]:
@@ -162,7 +153,7 @@ def _ranks(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
     by_name = np.empty(len(names), dtype=np.int64)
     by_name[sorted(range(len(names)), key=names.tolist().__getitem__)] = np.arange(len(names))
     ranks = np.empty(len(scores), dtype=np.int64)
-    ranks[np.lexsort((by_name, -scores))] = np.arange(1, len(scores) + 1)
+    ranks[np.lexsort((by_name, -scores.round(12)))] = np.arange(1, len(scores) + 1)
     return ranks
 
 

@@ -15,6 +15,6 @@ from ssl_robust.neighbors.saved import fingerprint, read_graph, save_graph
 from ssl_robust.neighbors.unit import UnitRows
 
 __all__ = [
-    "INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "leave_out", "nearest_by_class", "of_everyone", "query",
-    "read_graph", "save_graph", "search", "search_own",
+    "INDEXES", "Graph", "UnitRows", "build_graph", "fingerprint", "leave_out", "nearest_by_class", "of_everyone",
+    "query", "read_graph", "save_graph", "search", "search_own",
 ]  # fmt: skip

@@ -58,6 +58,15 @@ class UnitRows:
         """(D,) what is taken off all rows; None: nothing."""
         return self._mean
 
+    def again(self, order: np.ndarray, *, center: bool) -> UnitRows:
+        """The same vectors in another order, centred or not.
+
+        Args:
+            order: (n,) rows, counted among those that count.
+            center: take the mean of these rows off first.
+        """
+        return UnitRows(self._vectors, rows=order if self._rows is None else self._rows[order], center=center)
+
     def blocks(self) -> Iterator[slice]:
         """All rows, some thousands at a time."""
         for start in range(0, len(self), _BLOCK):
