@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 520, 250, 52, 44, 12  # of the drawing, in its own units
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 360, 190, 44, 36, 8  # of the drawing, in its own units
 _SHOWN = 0.9  # share of the finds at which the curve ends: the rest is thinly spread over all labels
 
 

@@ -197,27 +197,34 @@ function pressed(event) {
 
 // --- the curve and the table of confusions --------------------------------------------------------------------------
 
+/** The point of a line at n, the first number of its points. */
+function between(points, n) {
+  const after = Math.max(1, points.findIndex((point) => point[0] >= n));
+  const [a, b] = [points[after - 1], points[after]];
+  return a.map((value, i) => value + (b[i] - value) * (n - a[0]) / (b[0] - a[0]));
+}
+
 function startCurve() {
   const [slider, svg] = [byId("effort-at"), document.querySelector("#curve svg")];
-  const show = (i) => {
-    const [n, found, x, y] = data.effort[i];
-    slider.value = i;
+  const show = (read) => {
+    const [n, found, x, y] = between(data.effort, read);
+    slider.value = n;
     byId("effort-says").textContent = `${count(n)} labels: about ${count(Math.round(found))} wrong ones found`;
     const [line, dot] = svg.querySelectorAll(".cursor");
     for (const [element, values] of [[line, { x1: x, x2: x }], [dot, { cx: x, cy: y }]]) {
-      element.removeAttribute("hidden");
+      element.removeAttribute("visibility");
       for (const [attribute, value] of Object.entries(values)) element.setAttribute(attribute, value);
     }
   };
   const follow = (event) => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse()).x;
-    const nearest = data.effort.reduce((best, point, i) => Math.abs(point[2] - at) < Math.abs(data.effort[best][2] - at) ? i : best, 0);
-    show(nearest);
+    const [[, , left], [last, , right]] = [data.effort[0], data.effort.at(-1)];
+    show(Math.round(last * Math.max(0, Math.min(1, (at - left) / (right - left)))));
   };
   slider.addEventListener("input", () => show(Number(slider.value)));
   svg.addEventListener("pointermove", follow);
   svg.addEventListener("pointerdown", follow);
-  show(Math.max(0, data.effort.findIndex(([n]) => n >= data.first)));
+  show(Math.min(data.first, data.effort.at(-1)[0]));
 }
 
 function startHeat() {

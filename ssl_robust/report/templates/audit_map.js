@@ -8,6 +8,7 @@ const COLORS = {
 const SHAPES = [..."●■▲◆"];  // with seven colors: 28 classes before two look alike
 const GRID = 9999;  // positions are whole numbers up to this
 const REACH = 14;  // pixels around a scan that count as on it
+const DRAGGED = 6;  // pixels that a pointer moves before it is no click any more
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const numberOf = new Map(data.classes.map((each, i) => [each, i]));
@@ -44,19 +45,20 @@ function draw(canvas) {
   pen.scale(scale, scale);
   const ink = getComputedStyle(canvas).color;
   const listed = new Set(state.shown);
+  const size = Math.min(6, (listed.size > 500 ? 3 : 6) * Math.sqrt(view.zoom));
   for (const scan of scans) {
     const [x, y] = onCanvas(scan, canvas);
     if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
     const ringed = listed.has(scan);
     const { color, shape } = look(scan.label);
-    trace(pen, shape, x, y, ringed ? 4 : 2.6);
+    trace(pen, shape, x, y, ringed ? size - 2 : 2.4);
     pen.globalAlpha = ringed ? 1 : 0.5;
     pen.fillStyle = color;
     pen.fill();
     if (!ringed) continue;
     pen.strokeStyle = ink;
-    pen.lineWidth = 1;
-    trace(pen, 0, x, y, 6);
+    pen.lineWidth = size / 6;
+    trace(pen, 0, x, y, size);
     pen.stroke();
   }
   pen.globalAlpha = 1;
@@ -134,13 +136,12 @@ function pointAt(canvas, event) {
   redraw();
 }
 
-function pointerUp(canvas, event) {
-  const tapped = view.fingers.delete(event.pointerId) && view.dragged < 6;
-  if (!tapped || event.type === "pointercancel") return;
+function clicked(canvas, event) {
+  if (view.dragged >= DRAGGED) return;
   view.at = null;
   pointAt(canvas, event);
   // A finger hides what it points at: the first tap shows the scan, a second one leads to its card.
-  if (view.at?.isSuspect && (event.pointerType === "mouse" || view.tapped === view.at)) goTo(view.at);
+  if (view.at?.isSuspect && (view.by === "mouse" || view.tapped === view.at)) goTo(view.at);
   view.tapped = view.at;
 }
 
@@ -150,11 +151,13 @@ function startMap() {
   const zooms = { "+": 1.4, "=": 1.4, "-": 1 / 1.4, 0: 0 };
   canvas.addEventListener("pointerdown", (event) => {
     if (view.fingers.size === 0) view.dragged = 0;
+    view.by = event.pointerType;
     view.fingers.set(event.pointerId, event);
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => pointerMoved(canvas, event));
-  for (const type of ["pointerup", "pointercancel"]) canvas.addEventListener(type, (event) => pointerUp(canvas, event));
+  for (const type of ["pointerup", "pointercancel"]) canvas.addEventListener(type, (event) => view.fingers.delete(event.pointerId));
+  canvas.addEventListener("click", (event) => clicked(canvas, event));
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && document.activeElement !== canvas) return;  // else the page could not be scrolled past the map
     event.preventDefault();
