@@ -27,11 +27,10 @@ def read_copies(path: Path, numbers: Mapping[str, int]) -> dict[str, Any]:
     if table.empty:
         return {"n": 0, "n_conflicts": 0, "groups": []}
     table = table.assign(conflict=_true(table, "conflict"))
-    by_cluster = table.groupby("cluster", sort=False)
-    conflicts = by_cluster["conflict"].any()
-    first = conflicts.sort_values(ascending=False, kind="stable").index[:_MOST_GROUPS]
-    groups = [_group(by_cluster.get_group(name), numbers) for name in first]
-    return {"n": len(conflicts), "n_conflicts": int(conflicts.sum()), "groups": groups}
+    conflicts = dict.fromkeys(table["cluster"][table["conflict"]])
+    ordered = list(conflicts | dict.fromkeys(table["cluster"]))
+    groups = [_group(table.loc[table["cluster"] == name], numbers) for name in ordered[:_MOST_GROUPS]]
+    return {"n": len(ordered), "n_conflicts": len(conflicts), "groups": groups}
 
 
 def read_outliers(path: Path, numbers: Mapping[str, int]) -> dict[str, Any]:
@@ -47,20 +46,21 @@ def read_outliers(path: Path, numbers: Mapping[str, int]) -> dict[str, Any]:
 
 def _group(table: pd.DataFrame, numbers: Mapping[str, int]) -> dict[str, Any]:
     across = [what for what in ("splits", "patients") if _true(table, f"across_{what}").any()]
-    similarity = pd.to_numeric(table["similarity"]).min()
+    similarities = [float(each) for each in table["similarity"].dropna()]
     return {
         "n": len(table),
         "conflict": bool(table["conflict"].any()),
         "exact": bool((table["kind"] == "exact").all()),
-        "similarity": None if pd.isna(similarity) else float(similarity),
+        "similarity": min(similarities, default=None),
         "across": across,
         "scans": [_scan(each, numbers) for each in table.head(_MOST_SCANS).to_dict("records")],
     }
 
 
 def _scan(line: Mapping[Any, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
-    texts = {name: None if pd.isna(line.get(name)) else line[name] for name in ("sample_id", "label", "split")}
-    return {**texts, "thumbnail": numbers.get(line["sample_id"])}
+    texts = {name: line.get(name) for name in ("sample_id", "label", "split")}
+    known = {name: text if isinstance(text, str) else None for name, text in texts.items()}
+    return {**known, "thumbnail": numbers.get(line["sample_id"])}
 
 
 def _true(table: pd.DataFrame, name: str) -> pd.Series:

@@ -43,17 +43,16 @@ def read_points(
 
 def _described(labels: pd.DataFrame, xy: np.ndarray, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
     known = labels.reindex(columns=["sample_id", "label", "suggested_label", "p_mislabeled"])
-    probabilities = pd.to_numeric(known.pop("p_mislabeled")).to_numpy(dtype=float, na_value=np.nan)
     return [
         {
             "id": name,
             "label": label,
-            "suggested_label": None if pd.isna(suggested) else suggested,
-            "p_mislabeled": None if np.isnan(p) else round(float(p), 4),
+            "suggested_label": suggested if isinstance(suggested, str) else None,
+            "p_mislabeled": round(float(p), 4) if isinstance(p, str) else None,
             "thumbnail": numbers.get(name),
             "place": place,
         }
-        for (name, label, suggested), p, place in zip(known.to_numpy(object), probabilities, xy.tolist(), strict=True)
+        for (name, label, suggested, p), place in zip(known.to_numpy(object), xy.tolist(), strict=True)
     ]
 
 

@@ -6,6 +6,10 @@ import pandas as pd
 from ssl_robust.data.written import write_table
 from ssl_robust.run import Run, write_json
 
+EVIL = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</script><b>x", "a\u2028b</noscript>", "{{ 7*7 }}",
+]  # fmt: skip
+
 
 def make_run(path, *, n=80, n_suspects=12, classes=("benign", "malignant", "normal"), ids=None, n_clusters=4, side=24):
     """Audit run directory; sample i is wrong with a probability that falls with its rank, which is i + 1."""
@@ -21,7 +25,9 @@ def make_run(path, *, n=80, n_suspects=12, classes=("benign", "malignant", "norm
             "sample_id": ids[i], "label": labels[i], "thumbnail": i, "path": ids[i], "suggested_label": suggested[i],
             "score": p[i], "rank": i + 1, "is_wrong": None, "votes": None, "p_mislabeled": p[i],
             "evidence": 12.5 if i % 4 else 1.5, "patient_verdict": "all scans look mislabelled" if i == 1 else None,
-            "neighbors": [{"sample_id": ids[j], "label": labels[j], "thumbnail": int(j)} for j in (i + np.arange(1, 6)) % n],
+            "neighbors": [
+                {"sample_id": ids[j], "label": labels[j], "thumbnail": int(j)} for j in (i + np.arange(1, 6)) % n
+            ],
         }
         for i in range(n_suspects)
     ]  # fmt: skip
@@ -35,7 +41,8 @@ def make_run(path, *, n=80, n_suspects=12, classes=("benign", "malignant", "norm
     np.savez(path / "thumbnails.npz", images=drawings(n, codes, side, rng))
     np.savez(path / "map.npz", xy=(rng.normal(size=(n, 2)) + codes[:, None] * 2).astype(np.float32), row=np.arange(n))
     write_copies(path, ids, labels, n_clusters)
-    write_table(path / "outliers.csv", pd.DataFrame({"sample_id": ids[:3], "label": labels[:3], "score": [3, 2, 1], "rank": [1, 2, 3]}))  # fmt: skip
+    outliers = {"sample_id": ids[:3], "label": labels[:3], "score": [3, 2, 1], "rank": [1, 2, 3]}
+    write_table(path / "outliers.csv", pd.DataFrame(outliers))
     return path
 
 
@@ -57,8 +64,8 @@ def summary(labels, codes, classes, p):
              "why": None if i != k - 1 else "3 patients: too few to judge"}
             for i, name in enumerate(classes)
         ],
-        "transition": {"classes": list(classes), "matrix": matrix, "low": matrix * 0.7, "high": np.minimum(1, matrix * 1.2),
-                       "prior": np.full(k, 1 / k)},
+        "transition": {"classes": list(classes), "matrix": matrix, "low": matrix * 0.7,
+                       "high": np.minimum(1, matrix * 1.2), "prior": np.full(k, 1 / k)},
         "outliers": {"n": 3},
         "duplicates": {"n_clusters": 4, "n_scans": 8, "n_conflicts": 2, "n_across_splits": 1, "n_across_patients": 0},
     }  # fmt: skip

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from audit_runs import make_run
+from audit_runs import EVIL, make_run
 
 from ssl_robust.report import render
 from ssl_robust.report.audit_copies import read_copies
@@ -13,8 +13,6 @@ from ssl_robust.report.audit_figures import effort_curve, expected_finds, heat_m
 from ssl_robust.report.audit_material import read_labels
 from ssl_robust.report.audit_points import read_points
 from ssl_robust.run import read_json, write_json
-
-EVIL = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</script><b>", "a\u2028b</noscript>", "{{ 7*7 }}"]
 
 
 def rendered(path):
@@ -52,7 +50,7 @@ def test_no_number_is_claimed_without_an_estimate(tmp_path):
 
 
 def test_a_class_that_cannot_be_judged_says_why_and_claims_nothing(tmp_path):
-    row = rendered(make_run(tmp_path / "a")).split('<td><bdi>normal</bdi></td>')[1].split("</tr>")[0]
+    row = rendered(make_run(tmp_path / "a")).split("<td><bdi>normal</bdi></td>")[1].split("</tr>")[0]
     assert "cannot be judged: 3 patients: too few to judge" in row
     assert "60 %" not in row
     assert "5 (2" not in row.replace('<span class="soft range">', "")

@@ -10,7 +10,7 @@ const LITTLE = 3;  // other patients or scans; a verdict of fewer is worth littl
 
 data.suspects.forEach((each) => { each.worth = each.p_mislabeled ?? each.score; each.isSuspect = true; });
 const calibrated = data.suspects.some((each) => each.p_mislabeled !== null);
-const state = { shown: data.suspects, page: 0, current: null, moved: false, changed: [] };  // changed: whom to tell
+const state = { shown: data.suspects, page: 0, current: null, moved: false, enlarged: null, changed: [] };  // changed: whom to tell
 
 // --- small things ---------------------------------------------------------------------------------------------------
 
@@ -160,20 +160,27 @@ function bar(...buttons) {
   }));
 }
 
+/** Show something large; a button that has the focus keeps it when what is shown changes. */
 function open(...children) {
-  byId("large").replaceChildren(...children);
-  if (!byId("large").open) byId("large").showModal();
+  const dialog = byId("large");
+  const at = [...dialog.querySelectorAll("button")].indexOf(document.activeElement);
+  dialog.replaceChildren(...children);
+  if (!dialog.open) dialog.showModal();
+  else dialog.querySelectorAll("button")[at]?.focus();
 }
 
 function enlarge(suspect) {
   const close = ["close", () => byId("large").close()];
+  state.enlarged = suspect;
   open(bar(["← previous", () => step(-1)], ["next →", () => step(1)], close),
     make("div", { class: "large" }, picture(suspect.thumbnail, `scan ${suspect.id}`),
       make("div", {}, facts(suspect), evidence(suspect), votes(suspect), neighbors(suspect), name(suspect))));
 }
 
 function enlargePicture(image) {
-  open(bar(["close", () => byId("large").close()]), make("div", { class: "large" }, make("img", { src: image.src, alt: image.alt }), make("p", {}, make("code", {}, image.alt))));
+  state.enlarged = null;
+  open(bar(["close", () => byId("large").close()]),
+    make("div", { class: "large" }, make("img", { src: image.src, alt: image.alt }), make("p", {}, make("code", {}, image.alt))));
 }
 
 // --- keys -----------------------------------------------------------------------------------------------------------
@@ -184,9 +191,9 @@ const ARROWS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 function pressed(event) {
   const [key, on] = [event.key, event.target];
   if (event.ctrlKey || event.metaKey || event.altKey || on.matches("input:not([type=range]), select, textarea")) return;
-  const among = on.closest(".card[data-rank], #large") !== null;
+  const among = byId("large").open ? state.enlarged !== null : on.closest(".card[data-rank]") !== null;
   const by = KEYS[key] ?? (among ? ARROWS[key] : undefined);
-  if (by) step(by);
+  if (by && (state.enlarged || !byId("large").open)) step(by);
   else if (key === "/") byId("search").focus();
   else if (key === "?") byId("keys").showModal();
   else if (key === "Enter" && on.matches(".card[data-rank]")) enlarge(on.suspect);
@@ -275,6 +282,7 @@ function startSuspects() {
     const button = event.target.closest(".enlarge");
     if (button) { goTo(button.closest(".card").suspect); enlarge(state.current); }
   });
+  byId("large").addEventListener("close", () => { if (state.enlarged) goTo(state.enlarged); });
   document.addEventListener("keydown", pressed);
   choose();
 }
