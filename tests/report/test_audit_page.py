@@ -191,3 +191,12 @@ def test_conflicts_stand_first_wherever_they_are_in_the_file(tmp_path):
     assert [(scan["sample_id"], scan["label"], scan["thumbnail"]) for scan in first] == [
         ("scan 710", "a", 4), ("scan 711", "b", None),
     ]  # fmt: skip
+
+
+def test_tables_without_a_row_are_nothing_to_show(tmp_path):
+    run = make_run(tmp_path / "a")
+    for name in ("duplicates.csv", "outliers.csv"):
+        (run / name).write_text((run / name).read_text().splitlines()[0] + "\n")
+    text = rendered(run)
+    assert 'id="copies"' not in text
+    assert 'id="outliers"' not in text
