@@ -110,7 +110,7 @@ def test_several_readers_are_one_label_and_its_agreement(embeddings, tmp_path):
     assert suspects["-scan/40"]["votes"][2] == {"reader": "c", "label": None}
     page = render(out).read_text(encoding="utf-8")
     assert "59 of 60 scans have labels of two readers or more, and all agree on" in page
-    assert "c: –" in page
+    assert '{"label": null, "reader": "c"}' in page
     assert EVIL not in page
     assert "agreement" not in rows_of(start(tmp_path, *embeddings, "data.columns.label=a", name="one"))[0]
 
@@ -182,7 +182,8 @@ def test_scans_through_an_encoder(scans, tmp_path):
     shown = images[found["suspects"][0]["thumbnail"], ..., 0]
     assert np.array_equal(shown, np.asarray(Image.open(tmp_path / "scans" / "dark" / "wrong.png")))
     page = render(out).read_text(encoding="utf-8")
-    assert len(re.findall('<img src="data:image/png', page)) == 4 * 6
+    # Each picture once, and those of the suspects again for browsers without scripts.
+    assert len(re.findall('"data:image/', page)) == len(images) + 4
 
 
 def test_nothing_that_leaves_the_machine_names_a_patient_or_a_path(scans, tmp_path, capsys):

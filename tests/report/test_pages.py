@@ -180,7 +180,7 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
-        if tag not in ("meta", "img", "br", "hr", "link"):
+        if tag not in ("meta", "img", "br", "hr", "link", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -200,7 +200,7 @@ def test_each_page_is_whole_self_contained_and_escaped(stage, tmp_path):
     checker.feed(text)
     assert checker.wrong == []
     assert checker.open == []
-    assert "script" not in checker.tags
+    assert checker.tags.count("script") == (3 if stage == "audit" else 0)  # data, the page's own script, pictures
     assert EVIL not in text
     assert all(
         address.startswith(("data:image/", "#")) or re.fullmatch(r"[a-z]+/report\.html", address)
@@ -229,7 +229,7 @@ def test_plots_take_their_colors_from_the_page(tmp_path):
 def test_the_audit_page_without_pictures_and_without_truth(tmp_path):
     text = render(make_audit(tmp_path / "a", pictures=False, wrong=None)).read_text(encoding="utf-8")
     assert "<img" not in text
-    assert "truly wrong" not in text
+    assert "truly wrong" not in text.split("<script")[0]
     assert "$b$" in text
 
 
