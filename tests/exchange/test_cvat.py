@@ -118,3 +118,14 @@ def test_one_sentence_says_what_does_not_fit(convert, tmp_path, capsys, options,
     assert convert("cvat", *options) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_hashed_ids_leave_no_name_behind(convert, table, tmp_path):
+    rows = pd.read_csv(table).assign(
+        sample_id=["Smith 1", "Smith 2", "Jones", "Doe"], patient_id="Mrs Smith", split="train"
+    )
+    rows.to_csv(table, index=False)
+    assert convert("cvat", "data.ids=hashed") == 0
+    texts = [file.read_text(encoding="utf-8") for file in (tmp_path / "out").iterdir() if file.is_file()]
+    assert not any(name in text for text in texts for name in ("Smith", "Jones", "Doe", "b/2"))
+    assert {len(name) for name in read_table(tmp_path / "out" / "samples.csv")["sample_id"]} == {20}

@@ -136,3 +136,17 @@ def test_query_of_other_dimensions_is_named():
 def test_never_imports_torch():
     code = "import sys, ssl_robust.neighbors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("piece", [7, 1000])
+def test_a_query_leaves_its_own_group_out_and_is_centred_as_the_reference(monkeypatch, piece):
+    monkeypatch.setattr("ssl_robust.neighbors.exact._PIECE", piece)
+    rng = np.random.default_rng(3)
+    reference, vectors = rng.normal(3, 1, (40, 5)), rng.normal(3, 1, (6, 5))
+    groups, own = np.arange(40) // 4, np.array([-1, 0, 9, 3, -1, 3])
+    found = neighbors.query(reference, vectors, k=6, groups=groups, own=own, center=True)
+    mean = reference.mean(axis=0)
+    unit, new = ((each - mean) / np.linalg.norm(each - mean, axis=1, keepdims=True) for each in (reference, vectors))
+    similar = np.where(groups == own[:, None], -np.inf, new @ unit.T)
+    np.testing.assert_array_equal(found.indices, np.argsort(-similar, axis=1)[:, :6])
+    np.testing.assert_allclose(found.similarities, -np.sort(-similar, axis=1)[:, :6], atol=2e-6)
