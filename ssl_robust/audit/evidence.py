@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_robust.audit.conflicts import settle_conflicts
 from ssl_robust.audit.opinion import Opinion, form_opinion
 from ssl_robust.neighbors import UnitRows
 from ssl_robust.probes.soft import softmax
@@ -27,6 +28,7 @@ class Evidence:
         seed: of folds and landmarks.
         probe: the node `probe` of configs/audit.yaml.
         noise_model: the node `noise_model` of configs/audit.yaml.
+        pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
         dynamics: what training runs recorded of each sample, arrays with N rows by name; empty without a run.
     """
 
@@ -38,6 +40,7 @@ class Evidence:
     seed: int
     probe: dict[str, Any] = field(default_factory=dict)
     noise_model: dict[str, Any] = field(default_factory=dict)
+    pictures: np.ndarray | None = None
     dynamics: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -46,10 +49,11 @@ class Evidence:
     @cached_property
     def opinion(self) -> Opinion:
         """What probes and the noise matrix make of each label."""
-        return form_opinion(
+        formed = form_opinion(
             self.unit, self.labels, self.groups, n_classes=self.n_classes, probe=self.probe,
             noise_model=self.noise_model, seed=self.seed,
         )  # fmt: skip
+        return formed if self.pictures is None else settle_conflicts(formed, self.labels, self.pictures)
 
     @cached_property
     def probabilities(self) -> np.ndarray:

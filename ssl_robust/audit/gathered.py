@@ -81,7 +81,8 @@ def gather(
     groups = merged_groups(patients, clusters)
     voters = neighbors.leave_out(graph.neighbors, unit, groups, k=min(search["k"], len(rows) - 1))
     evidence = Evidence(unit, labels, groups, n_classes, voters, seed, probe=dict(settings["probe"]),
-                        noise_model=dict(settings["noise_model"]), dynamics=dynamics or {})  # fmt: skip
+                        noise_model=dict(settings["noise_model"]), pictures=clusters.of,
+                        dynamics=dynamics or {})  # fmt: skip
     strength = effective_voters(voters, groups, temperature=search["temperature"])
     return Gathered(evidence, patients, clusters, strength, {**graph.how, "k": voters.indices.shape[1]})
 

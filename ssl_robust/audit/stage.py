@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssl_robust import neighbors
-from ssl_robust.audit.against import against, check_options, described
-from ssl_robust.audit.gate import check_limit, refuse_above
+from ssl_robust.audit.against import described
+from ssl_robust.audit.gate import refuse_above
+from ssl_robust.audit.labels import Audited, audit_labels
 from ssl_robust.audit.material import Material, chosen_checkpoint, read_material
+from ssl_robust.audit.options import check_settings
 from ssl_robust.audit.reference_run import Reference, keep_embeddings, patients_are_numbers, read_reference
 from ssl_robust.audit.summary import in_words, summarize
 from ssl_robust.audit.suspects import write_suspects
-from ssl_robust.audit.table import ranked
 from ssl_robust.data.agreement import agreement
-from ssl_robust.data.audit_table import check_kind, write_audit_table
-from ssl_robust.data.votes import as_columns, share_of_readers
+from ssl_robust.data.audit_table import write_audit_table
 from ssl_robust.encoders.places import name_of
 from ssl_robust.noise.corruption import Corruption, noise_labels
-from ssl_robust.run import Run, UserError, read_json, write_json
+from ssl_robust.run import Run, read_json, write_json
 from ssl_robust.training.resuming import is_finished
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def audit(config: DictConfig) -> Path:
 
     config.checkpoint = chosen_checkpoint(config)
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    _check(settings)
+    check_settings(settings)
     if is_finished(settings, stage="audit"):
         refuse_above(config.fail_above, read_json(Path(config.out) / "audit.json"), Path(config.out))
         return Path(config.out)
@@ -56,51 +55,76 @@ def audit(config: DictConfig) -> Path:
     started = time.monotonic()
     with Run(config.out, stage="audit", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         material = read_material(config, reference)
-        manifest = material.manifest
-        run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
-        run.note(encoder=None if material.card is None else asdict(material.card))
-        if material.pixels is None:
-            run.note(vectors_fingerprint=manifest.source.fingerprint)
-        if config.save_embeddings:
-            numbered = patients_are_numbers(settings["data"])
-            keep_embeddings(run, material.vectors, manifest, encoder=material.encoder, numbered=numbered)
-        seen = material.vectors if material.pixels is None else material.pixels
-        corruption = noise_labels(manifest, settings["noise"], config.seed, seen)
-        table, how = _ranked(material, corruption, settings, run.path, reference)
-        write_audit_table(run.path, table, kind=config.table)
-        elsewhere = None if reference is None else reference.labels_by_id()
-        write_suspects(run.path, table, material.pixels, n_suspects=config.n_suspects, votes=manifest.votes,
-                       elsewhere=elsewhere)  # fmt: skip
-        summary = summarize(
-            table, manifest.groups(), classes=manifest.classes, interval=settings["bootstrap"], seed=config.seed
-        )
-        noise = None
-        if corruption.kind != "none":
-            noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
-        method = {
-            "neighbors": in_words(how),
-            "search": how,
-            "k": _most_voters(corruption.labels >= 0, manifest.groups(), settings["neighbors"]["k"])
-            if reference is None
-            else min(settings["neighbors"]["k"], len(reference.ids)),
-            "reference": described(reference),
-            **{name: settings["neighbors"][name] for name in ("center", "temperature")},
-            "groups_used": manifest.has_patients,
-            "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
-            "checkpoint": None if config.checkpoint is None else name_of(config.checkpoint),
-        }
-        seconds = round(time.monotonic() - started, 2)
-        readers = None if manifest.votes is None else agreement(manifest.votes, pd.Series(manifest.table["label"]))
-        about = {"readers": readers, "noise": noise, "seconds": seconds}
-        write_json(run / "audit.json", {**summary, **method, **about})
-        print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
-        _warn(summary, config.checkpoint)
-    refuse_above(config.fail_above, read_json(run / "audit.json"), run.path)
+        corruption = _prepared(run, material, settings)
+        found = audit_labels(material, corruption, settings, run.path, reference)
+        summary = _write(run, found, material, corruption, reference, settings, started)
+        _tell(summary, config.checkpoint)
+    refuse_above(config.fail_above, summary, run.path)
     return run.path
 
 
-def _warn(summary: dict[str, Any], checkpoint: str | None) -> None:
-    """What the report says in red belongs on the screen, too."""
+def _prepared(run: Run, material: Material, settings: dict[str, Any]) -> Corruption:
+    """Note what is audited, keep what later audits need, and add noise if asked to."""
+    manifest = material.manifest
+    run.note(data_fingerprint=manifest.fingerprint, n_scans=len(manifest), unreadable=material.unreadable)
+    run.note(encoder=None if material.card is None else asdict(material.card))
+    if material.pixels is None:
+        run.note(vectors_fingerprint=manifest.source.fingerprint)
+    if settings["save_embeddings"]:
+        numbered = patients_are_numbers(settings["data"])
+        keep_embeddings(run, material.vectors, manifest, encoder=material.encoder, numbered=numbered)
+    seen = material.vectors if material.pixels is None else material.pixels
+    return noise_labels(manifest, settings["noise"], settings["seed"], seen)
+
+
+def _write(
+    run: Run, found: Audited, material: Material, corruption: Corruption, reference: Reference | None,
+    settings: dict[str, Any], started: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the table, the suspects and audit.json; returns the latter."""
+    manifest, table = material.manifest, found.table
+    write_audit_table(run.path, table, kind=settings["table"])
+    elsewhere = None if reference is None else reference.labels_by_id()
+    pixels = material.pixels if settings["thumbnails"] else None
+    write_suspects(
+        run.path, table, pixels, n_suspects=settings["n_suspects"], votes=manifest.votes, elsewhere=elsewhere
+    )
+    summary = summarize(table, manifest.groups(), classes=manifest.classes, judged=found.judged,
+                        interval=settings["bootstrap"], seed=settings["seed"])  # fmt: skip
+    noise = None
+    if corruption.kind != "none":
+        noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
+    readers = None if manifest.votes is None else agreement(manifest.votes, pd.Series(manifest.table["label"]))
+    made = {
+        "score": settings["score"]["_target_"].rpartition(".")[2],
+        "neighbors": in_words(found.how),
+        "search": found.how,
+        "k": found.how["k"],
+        "reference": described(reference),
+        **{name: settings["neighbors"][name] for name in ("center", "temperature")},
+        "groups_used": manifest.has_patients,
+        "n_groups": len(np.unique(manifest.groups())) if manifest.has_patients else None,
+        "checkpoint": None if settings["checkpoint"] is None else name_of(settings["checkpoint"]),
+        "readers": readers,
+        "noise": noise,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    write_json(run / "audit.json", {**summary, **found.counts, **made})
+    return {**summary, **found.counts, **made}
+
+
+def _tell(summary: dict[str, Any], checkpoint: str | None) -> None:
+    """The result in a few lines, and what the report says in red."""
+    print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
+    if summary.get("sentence"):
+        print(summary["sentence"], flush=True)
+    for each in summary["classes"]:
+        if each["n"] and not each["judged"]:
+            print(f"Note: the {each['n']:,} labels {each['name']!r} cannot be judged: {each['why']}", file=sys.stderr)
+    copies = summary.get("duplicates")
+    if copies and copies["n_conflicts"]:
+        print(f"Note: the same picture under two labels: {copies['n_conflicts']:,} times, see duplicates.csv and the "
+              "report", file=sys.stderr)  # fmt: skip
     if summary["n_flagged"] > summary["n_labelled"] / 3:
         unseen = checkpoint in ("default", "none")
         remedy = "pretrain an encoder on your scans" if unseen else "pretrain longer or on more scans"
@@ -109,88 +133,3 @@ def _warn(summary: dict[str, Any], checkpoint: str | None) -> None:
               file=sys.stderr)  # fmt: skip
     if checkpoint == "none":
         print("Note: checkpoint=none is a random encoder: for comparison only", file=sys.stderr)
-
-
-def _most_voters(labelled: np.ndarray, groups: np.ndarray, k: int) -> int:
-    """How many scans can judge one: `k`, or all labelled ones outside of the smallest group."""
-    sizes = np.unique(groups[labelled], return_counts=True)[1]
-    return int(min(k, sizes.sum() - sizes.min()))
-
-
-def _check(settings: dict[str, Any]) -> None:
-    for name, value in (("neighbors.k", settings["neighbors"]["k"]),
-                        ("neighbors.temperature", settings["neighbors"]["temperature"]),
-                        ("batch_size", settings["batch_size"])):  # fmt: skip
-        if value <= 0:
-            raise UserError(f"{name}={value} is not positive; give a number above zero")
-    _check_search(settings["neighbors"])
-    check_options(settings)
-    check_kind(settings["table"])
-    check_limit(settings["fail_above"])
-    if settings["reference_sample"] < 1:
-        raise UserError(f"reference_sample={settings['reference_sample']} does not fit; give at least 1, e.g. 2000")
-    for name in ("n_suspects", "n_neighbors"):
-        if settings[name] < 0:
-            raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
-    bootstrap = settings["bootstrap"]
-    if bootstrap["n_resamples"] < 1:
-        raise UserError(f"bootstrap.n_resamples={bootstrap['n_resamples']} does not fit; give at least 1, e.g. 200")
-    if not 0 < bootstrap["level"] < 1:
-        raise UserError(f"bootstrap.level={bootstrap['level']} does not fit; expected a share, e.g. 0.95")
-
-
-def _check_search(chosen: dict[str, Any]) -> None:
-    if chosen["index"] not in neighbors.INDEXES:
-        *others, last = neighbors.INDEXES
-        expected = f"{', '.join(others)} or {last}"
-        raise UserError(f"neighbors.index={chosen['index']} is not known; expected {expected}")
-    if not 0 < chosen["recall"] <= 1:
-        raise UserError(f"neighbors.recall={chosen['recall']} does not fit; expected a share above 0, e.g. 0.95")
-    for name, value in (("products_per_second", chosen["products_per_second"]),
-                        *((f"ivf.{name}", value) for name, value in chosen["ivf"].items())):  # fmt: skip
-        if value <= 0:
-            raise UserError(f"neighbors.{name}={value} is not positive; give a number above zero")
-        if name.startswith("ivf.") and name != "ivf.cells_per_root" and not isinstance(value, int):
-            raise UserError(f"neighbors.{name}={value} does not fit; expected a whole number")
-
-
-def _ranked(
-    material: Material, corruption: Corruption, settings: dict[str, Any], out: Path, reference: Reference | None
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The audit table and how neighbours were found.
-
-    It has `path`; where there were several readers `agreement`, the share of those who looked that gave the label, and
-    what each gave; `is_wrong`, where the truth of any label is known.
-    """
-    manifest = material.manifest
-    given, classes = corruption.labels, list(manifest.classes)
-    try:
-        if reference is not None:
-            numbered = patients_are_numbers(settings["data"])
-            table, how = against(reference, material.vectors, manifest, given, settings=settings, numbered=numbered)
-        else:
-            table, how = ranked(
-                material.vectors,
-                pd.Categorical.from_codes(given, classes),
-                groups=manifest.groups(),
-                ids=manifest.table["sample_id"].to_numpy(dtype=object),
-                n_neighbors=settings["n_neighbors"],
-                seed=settings["seed"],
-                settings=settings["neighbors"],
-                out=out,
-            )
-    except ValueError as error:
-        raise UserError(f"the audit cannot be made: {error}") from None
-    table = table.astype({"label": "string", "suggested_label": "string"})
-    table.insert(1, "path", manifest.table["path"])
-    if manifest.votes is not None:
-        table["agreement"] = share_of_readers(manifest.votes, pd.Series(table["label"])).round(6)
-        table = table.join(as_columns(manifest.votes))
-    truth = manifest.codes("true_label")
-    if corruption.kind != "none":
-        truth = np.where(truth >= 0, truth, manifest.codes())
-    known = (truth >= 0) & (given >= 0)
-    if known.any():
-        table["is_wrong"] = pd.array(given != truth, dtype="boolean")
-        table.loc[~known, "is_wrong"] = pd.NA
-    return table, how

@@ -30,7 +30,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     """
     summary, found = read_json(directory / "audit.json"), read_json(directory / "suspects.json")
     suspects, numbers = found["suspects"], pictured(found)
-    labels = read_labels(directory / "audit.csv")
+    labels = read_labels(directory)
     copies = read_copies(directory / "duplicates.csv", numbers)
     outliers = read_outliers(directory / "outliers.csv", numbers)
     places, others = read_points(

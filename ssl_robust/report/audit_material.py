@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust.data.audit_table import find_audit_table
 from ssl_robust.data.written import unguarded
 from ssl_robust.report.artefacts import tile
 
@@ -44,13 +45,23 @@ def tiles(path: Path, *, large: Iterable[int | None], small: Iterable[int | None
     return [tile(image, side=sides[i]) if i in sides else "" for i, image in enumerate(images)]
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """audit.csv -> id, label, suggestion, probability and patient's verdict of each sample, as texts; NA where empty.
+def read_labels(directory: Path) -> pd.DataFrame:
+    """The audit's table -> id, label, suggestion, probability and patient's verdict of each sample, as texts; NA where
+    empty.
 
     The neighbours, most of the file, are not kept. No rows where there is no such file.
+
+    Args:
+        directory: the run directory.
     """
-    if not path.exists():
+    path = find_audit_table(directory)
+    if path is None:
         return pd.DataFrame({"sample_id": pd.Series(dtype="string")})
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        there = [name for name in parquet.read_schema(path).names if name in _COLUMNS]
+        return pd.read_parquet(path, columns=there).astype("string")
     return unguarded(
         pd.read_csv(path, usecols=lambda name: name in _COLUMNS, dtype="string", keep_default_na=False, na_values=[""])
     )
