@@ -77,8 +77,10 @@ def fit_noise(
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes, _LIMITS["background"]]
     bounds += [_LIMITS["extra"]] * (n_classes * (n_classes - 1))
     if start is None:
-        # Errors spread over all pairs of classes, or gathered in few of them.
-        starts = [_start(n_classes, max(0.02, anchors.rate), -6.0), _start(n_classes, 0.02, -2.5)]
+        # Errors spread over all pairs of classes, gathered in few of them, or in few classes.
+        own = np.repeat(np.log(np.clip(anchors.shares, 1e-3, 0.5) / (n_classes - 1)), n_classes - 1)
+        few = np.full(n_classes * (n_classes - 1), -6.0)
+        starts = [_start(max(0.02, anchors.rate), few), _start(0.02, few + 3.5), _start(0.005, own)]
     else:
         starts = [start.parameters]
     steps = settings["steps"] if start is None else settings["steps_again"]
@@ -187,10 +189,11 @@ def _transition(flat: np.ndarray, n_classes: int) -> tuple[np.ndarray, float, np
     return (1 - background) * extra + background * even, float(background), extra, even
 
 
-def _start(n_classes: int, rate: float, extra: float) -> np.ndarray:
+def _start(rate: float, extra: np.ndarray) -> np.ndarray:
+    """Parameters with a background of this rate, and K (K - 1) logits of confusions beside it."""
     share = min(rate, 0.9) / _MOST
-    zeros = np.zeros(n_classes)
-    return np.concatenate([[0.3], zeros, [np.log(share / (1 - share))], np.full(n_classes * (n_classes - 1), extra)])
+    n_classes = round((1 + np.sqrt(1 + 4 * len(extra))) / 2)
+    return np.concatenate([[0.3], np.zeros(n_classes), [np.log(share / (1 - share))], extra])
 
 
 def _barrier(background: float) -> tuple[float, float]:
