@@ -59,7 +59,6 @@ def fit_noise(
     anchors: Anchors,
     *,
     settings: Mapping[str, Any],
-    weights: np.ndarray | None = None,
     start: NoiseFit | None = None,
 ) -> NoiseFit:
     """The noise matrix and the sharpness of opinions with the largest penalised likelihood of the given labels.
@@ -69,11 +68,11 @@ def fit_noise(
         labels: (N,) ints in [0, K).
         anchors: of the same opinions.
         settings: the node `noise_model` of configs/audit.yaml.
-        weights: (N,) how often each sample counts; once where None.
         start: an earlier fit of the same labels, near which the next lies; else two starts are tried.
     """
     n_classes = scores.shape[1]
-    likelihood = _Likelihood(_centred(scores), labels, anchors, settings, weights)
+    given = np.eye(n_classes, dtype=np.float32)[labels]
+    likelihood = _Likelihood(_centred(scores).astype(np.float32), given, anchors, settings)
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes, _LIMITS["background"]]
     bounds += [_LIMITS["extra"]] * (n_classes * (n_classes - 1))
     if start is None:
@@ -120,22 +119,17 @@ class _Likelihood:
     """Minus the penalised log-likelihood of the labels, and its gradient."""
 
     scores: np.ndarray
-    labels: np.ndarray
+    given: np.ndarray  # (N, K) float32, 1 for the label
     anchors: Anchors
     settings: Mapping[str, Any]
-    weights: np.ndarray | None
 
     def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         n_classes = self.scores.shape[1]
         sharpness = np.exp(flat[0])
         transition, background, extra, even = _transition(flat, n_classes)
-        opinions = softmax(sharpness * self.scores + flat[1 : n_classes + 1])
-        columns = transition[:, self.labels].T
-        value, residual = _explained(opinions, columns)
-        weights = np.ones(len(value)) if self.weights is None else self.weights
-        residual = residual * weights[:, None]
-        by_cell = np.zeros((n_classes, n_classes))
-        np.add.at(by_cell.T, self.labels, opinions * (weights / value)[:, None])
+        opinions = softmax(np.float32(sharpness) * self.scores + flat[1 : n_classes + 1].astype(np.float32))
+        value, residual = _explained(opinions, self.given @ transition.T.astype(np.float32))
+        by_cell = ((opinions / value[:, None]).T @ self.given).astype(np.float64)
         prior, by_noise = self._prior(1 - np.diag(transition))
         by_cell[np.diag_indices(n_classes)] -= by_noise
         sparse, by_extra = self._sparse(extra)
@@ -147,11 +141,16 @@ class _Likelihood:
         share = background / _MOST
         by_background = (by_cell * (even - extra)).sum() * _MOST * share * (1 - share) + by_logit
         gradient = np.concatenate(
-            [[(residual * self.scores).sum() * sharpness], residual.sum(axis=0), [by_background], slope[off]]
+            [
+                [float(np.vdot(residual, self.scores)) * sharpness],
+                residual.sum(axis=0, dtype=np.float64),
+                [by_background],
+                slope[off],
+            ]
         )
         pull, price = _pull(flat[: n_classes + 1], self.settings)
         gradient[: n_classes + 1] -= pull
-        total = float(weights @ np.log(value)) + prior - sparse + price_of_background - price
+        total = float(np.log(value).sum(dtype=np.float64)) + prior - sparse + price_of_background - price
         return -total, -gradient
 
     def _prior(self, noise: np.ndarray) -> tuple[float, np.ndarray]:
@@ -175,7 +174,7 @@ class _Likelihood:
 def _explained(opinions: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) likelihood of each label, and (N, K) its logarithm's slope along the scores."""
     joint = opinions * columns
-    value = np.maximum(joint.sum(axis=1), np.finfo(float).tiny)
+    value = np.maximum(joint.sum(axis=1), np.finfo(joint.dtype).tiny)
     return value, joint / value[:, None] - opinions
 
 
