@@ -129,7 +129,7 @@ def test_suspects_of_the_reference_weigh_less_and_probabilities_come_along(tmp_p
     file = tmp_path / "kept" / "audit.csv"
     table = read_table(file)
     wrong = table["sample_id"] == "old/4"
-    table.insert(5, "p_mislabeled", pd.Series(np.where(wrong, "1.0", "0.01"), dtype="string"))
+    table["p_mislabeled"] = pd.Series(np.where(wrong, "1.0", "0.01"), dtype="string")
     write_table(file, table)
     options = ["neighbors.k=25", "n_neighbors=25"]
     audit(tmp_path, "out", new, f"reference={tmp_path / 'kept'}", *options)

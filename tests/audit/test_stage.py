@@ -57,7 +57,8 @@ def test_the_table_of_ready_vectors(embeddings, tmp_path):
     out = start(tmp_path, *embeddings)
     rows = rows_of(out)
     assert list(rows[0]) == [
-        "sample_id", "path", "label", "suggested_label", "score", "rank", "neighbors", "is_wrong",
+        "sample_id", "path", "label", "suggested_label", "score", "p_mislabeled", "rank", "evidence", "neighbors",
+        "is_wrong",
     ]  # fmt: skip
     assert [row["sample_id"] for row in rows] == [f"'-scan/{row:02d}" for row in range(60)]
     assert {index for index, row in enumerate(rows) if row["rank"] in ("1", "2")} == {4, 40}
@@ -214,7 +215,9 @@ def test_patients_of_ready_vectors_stay_out_of_everything(embeddings, tmp_path):
 
 def test_no_suspects_asked_for(scans, tmp_path):
     out = start(tmp_path, *scans, "neighbors.k=5", "n_suspects=0")
-    assert json.loads((out / "suspects.json").read_text()) == {"has_thumbnails": False, "suspects": []}
+    assert json.loads((out / "suspects.json").read_text()) == {
+        "has_thumbnails": False, "pictured": [], "suspects": [],
+    }  # fmt: skip
     assert "Look here first" not in render(out).read_text(encoding="utf-8")
 
 

@@ -65,8 +65,8 @@ def test_every_row_is_sorted_and_of_other_patients(made, tmp_path):
     graph = load_npz(tmp_path / "out" / "knn_graph.npz")
     ids = np.load(tmp_path / "out" / "sample_ids.npy")
     assert ids.tolist() == [f"train/{row}" for row in range(N - 1)]
-    assert (graph.format, graph.shape, graph.nnz) == ("csr", (N - 1, N - 1), 12 * (N - 1))
-    columns, distances = graph.indices.reshape(N - 1, 12), graph.data.reshape(N - 1, 12)
+    assert (graph.format, graph.shape, graph.nnz) == ("csr", (N - 1, N - 1), 22 * (N - 1))  # 12 and the spare ones
+    columns, distances = graph.indices.reshape(N - 1, 22), graph.data.reshape(N - 1, 22)
     assert (np.diff(distances, axis=1) >= 0).all()
     assert not (columns // 2 == np.arange(N - 1)[:, None] // 2).any(), "neither itself nor its own patient"
     assert {12, 14} == set(columns[10, :2]), "copies of other patients come first"

@@ -160,7 +160,7 @@ def test_the_confusions_have_their_intervals():
 
 def test_the_map_has_every_suspect_and_a_fixed_choice_of_the_others(tmp_path):
     run = make_run(tmp_path / "a", n=5_300, n_suspects=200, side=1)
-    labels = read_labels(run / "audit.csv")
+    labels = read_labels(run)
     suspects = [f"scans/{i:05d}.png" for i in range(200)]
     places, others = read_points(run / "map.npz", labels, suspects, {}, seed=3)
     assert set(places) == set(suspects)
@@ -173,7 +173,7 @@ def test_the_map_has_every_suspect_and_a_fixed_choice_of_the_others(tmp_path):
 def test_places_keep_their_distances(tmp_path):
     run = make_run(tmp_path / "a", n=4, n_suspects=2, n_clusters=1)
     np.savez(run / "map.npz", xy=np.array([[0, 0], [4, 1], [2, 1]], np.float32), row=np.array([1, 2, 3]))
-    places, others = read_points(run / "map.npz", read_labels(run / "audit.csv"), ["scans/00001.png"], {}, seed=0)
+    places, others = read_points(run / "map.npz", read_labels(run), ["scans/00001.png"], {}, seed=0)
     assert places == {"scans/00001.png": [0, 0]}
     assert [each["place"] for each in others] == [[9999, 2500], [5000, 2500]]
 
