@@ -45,7 +45,8 @@ def estimate_errors(
     """The number of wrong labels with intervals by bootstrap over patients.
 
     In each draw anchors and noise matrix are found anew. Draws take turns between the opinions of all probes together
-    and of each alone: how far these differ is part of what is not known.
+    and of each alone: how far these differ is part of what is not known. That encoder and noise model may be wrong, no
+    draw of patients tells; `unknown` widens the interval for it.
 
     Args:
         opinion: of all labels.
@@ -59,13 +60,11 @@ def estimate_errors(
     wrong = opinion.wrong(labels)
     sizes = np.bincount(labels, minlength=n_classes)
     shares = np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1)
-    first = opinion.noise.posterior(opinion.views[0], labels)
-    middle = _shares(1 - first[np.arange(len(labels)), labels], labels, n_classes)
     draws, matrices = _draws(opinion, labels, groups, settings, noise_model, seed)
     tails = [(1 - settings["level"]) / 2, (1 + settings["level"]) / 2]
-    low, high = np.quantile(draws - middle, tails, axis=0)
+    low, high = np.quantile(draws - draws.mean(axis=0), tails, axis=0)
     found = np.append(wrong.mean(), shares)
-    low, high = np.clip(found + np.minimum(low, 0), 0, 1), np.clip(found + np.maximum(high, 0), 0, 1)
+    low, high = np.clip(found + low, 0, 1), np.clip(found + high, 0, 1)
     rate, *by_class = (Interval(*map(float, each)) for each in zip(found, low, high, strict=True))
     matrix = opinion.noise.transition
     bounds = np.quantile(matrices, tails, axis=0)
@@ -125,7 +124,8 @@ def _draws(
         fit = fit_noise(scores, given, anchors, settings=noise_model, start=opinion.noise)
         wrong = 1 - fit.posterior(scores, given)[np.arange(len(given)), given]
         shares[draw], matrices[draw] = _shares(wrong, given, n_classes), fit.transition
-    return _narrowed(shares, len(opinion.views), np.sqrt(n_drawn / len(members))), matrices
+    unknown = rng.normal(scale=settings["unknown"], size=len(shares))[:, None]
+    return _narrowed(shares, len(opinion.views), np.sqrt(n_drawn / len(members))) + unknown, matrices
 
 
 def _narrowed(draws: np.ndarray, n_views: int, factor: float) -> np.ndarray:

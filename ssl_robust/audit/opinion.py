@@ -21,6 +21,7 @@ from ssl_robust.probes.folds import grouped_folds
 from ssl_robust.probes.soft import SoftProbe, softmax
 
 _LEAST = 1e-5  # probability below which opinions do not differ
+_FEWEST_ERRORS = 0.05  # of which no fit is less afraid
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,11 @@ def _form(
     anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
     noise = fit_noise(together[shown], labels[shown], anchors, settings=noise_model)
     posterior = noise.posterior(together, labels)
+    # The fewer errors there are, the more may be learned from the labels.
+    rate = max(_FEWEST_ERRORS, 1 - float(posterior[np.arange(len(labels)), labels].mean()))
+    penalties = [rate * each for each in probe["penalties_again"]]
     for _ in range(probe["rounds"]):
-        again = np.mean([np.log(each + _LEAST) for each in _asked(probes, posterior, probe["penalties_again"])], axis=0)
+        again = np.mean([np.log(each + _LEAST) for each in _asked(probes, posterior, penalties)], axis=0)
         posterior = fit_sharpness(again[shown], labels[shown], noise, settings=noise_model).posterior(again, labels)
     return Opinion(posterior, [together, *views], noise, anchors)
 
@@ -147,5 +151,6 @@ def _as_given(opinion: Opinion, back: np.ndarray, classes: np.ndarray) -> Opinio
     turned = [each[back][:, place] for each in (opinion.posterior, *opinion.views)]
     noise = opinion.noise
     fit = NoiseFit(noise.transition[np.ix_(place, place)], noise.sharpness, noise.shifts[place], noise.parameters)
-    anchors = Anchors(opinion.anchors.shares[place], opinion.anchors.bounds[place])
+    of = opinion.anchors
+    anchors = Anchors(of.shares[place], of.bounds[place], of.labels[np.ix_(place, place)])
     return Opinion(turned[0], turned[1:], fit, anchors)

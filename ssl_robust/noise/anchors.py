@@ -19,10 +19,12 @@ class Anchors:
     Attributes:
         shares: (K,) share of other labels among them.
         bounds: (K,) upper bounds of these shares.
+        labels: (K, K) share of each label among them, a row for each class they look like; rows sum to one.
     """
 
     shares: np.ndarray
     bounds: np.ndarray
+    labels: np.ndarray
 
     @property
     def rate(self) -> float:
@@ -50,7 +52,7 @@ def find_anchors(
         deviations: standard deviations of the upper bound (Wilson 1927).
     """
     n_classes = probabilities.shape[1]
-    shares, bounds = np.zeros(n_classes), np.ones(n_classes)
+    shares, bounds, carried = np.zeros(n_classes), np.ones(n_classes), np.eye(n_classes)
     sizes = np.bincount(labels, minlength=n_classes)
     for code in range(n_classes):
         surest = np.argsort(-probabilities[:, code], kind="stable")[: max(fewest, sizes[code])]
@@ -60,7 +62,8 @@ def find_anchors(
         first = min(len(n), max(fewest, int(share * sizes[code]))) - 1
         lowest = first + int(bound[first:].argmin())
         shares[code], bounds[code] = other[lowest] / n[lowest], bound[lowest]
-    return Anchors(shares, bounds)
+        carried[code] = np.bincount(labels[surest[: lowest + 1]], minlength=n_classes) / n[lowest]
+    return Anchors(shares, bounds, carried)
 
 
 def _wilson(share: np.ndarray, n: np.ndarray, z: float) -> np.ndarray:

@@ -76,10 +76,12 @@ def fit_noise(
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes, _LIMITS["background"]]
     bounds += [_LIMITS["extra"]] * (n_classes * (n_classes - 1))
     if start is None:
-        # Errors spread over all pairs of classes, gathered in few of them, or in few classes.
-        own = np.repeat(np.log(np.clip(anchors.shares, 1e-3, 0.5) / (n_classes - 1)), n_classes - 1)
+        # Errors spread over all pairs of classes alike; or over those pairs that are seen among the surest scans, as
+        # often as the best class has them, or as often as each class has.
+        common = np.minimum(anchors.shares, max(0.02, anchors.rate))
         few = np.full(n_classes * (n_classes - 1), -6.0)
-        starts = [_start(max(0.02, anchors.rate), few), _start(0.02, few + 3.5), _start(0.005, own)]
+        starts = [_start(max(0.02, anchors.rate), few)]
+        starts += [_start(0.005, _confusions(anchors, noise)) for noise in (common, anchors.shares)]
     else:
         starts = [start.parameters]
     steps = settings["steps"] if start is None else settings["steps_again"]
@@ -186,6 +188,14 @@ def _transition(flat: np.ndarray, n_classes: int) -> tuple[np.ndarray, float, np
     extra = softmax(logits)
     even = (1 - np.eye(n_classes)) / max(1, n_classes - 1)
     return (1 - background) * extra + background * even, float(background), extra, even
+
+
+def _confusions(anchors: Anchors, noise: np.ndarray) -> np.ndarray:
+    """K (K - 1) logits of confusions like those among the surest scans, as many for each class as `noise` says."""
+    noise = np.clip(noise, 1e-3, 0.8)
+    scale = noise / np.maximum(anchors.shares, 1e-3) / (1 - noise)
+    off = ~np.eye(len(noise), dtype=bool)
+    return np.log(np.clip(anchors.labels * scale[:, None], 1e-3, 4))[off]
 
 
 def _start(rate: float, extra: np.ndarray) -> np.ndarray:

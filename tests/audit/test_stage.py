@@ -312,7 +312,7 @@ def test_a_finished_audit_is_not_done_again(embeddings, tmp_path, capsys):
 def test_the_number_of_judges_is_the_one_that_there_is(embeddings, tmp_path):
     out = start(tmp_path, *embeddings, "neighbors.k=500")
     assert json.loads((out / "audit.json").read_text())["k"] == 58  # 59 labels; one patient has but one
-    assert "judged by its up to 58 most similar" in render(out).read_text(encoding="utf-8")
+    assert "Neighbours are the up to 58 most similar" in render(out).read_text(encoding="utf-8")
 
 
 def test_the_screen_warns_as_the_report_does(embeddings, scans, tmp_path, capsys):
