@@ -62,7 +62,7 @@ def judge_labels(gathered: Gathered, *, settings: Mapping[str, Any], seed: int) 
     can_be_judged = n_patients >= limits["fewest_patients"]
     unknown = ~can_be_judged[labels]
     suggested = np.where((p_mislabeled >= 0.5) & ~unknown, others.argmax(axis=1), labels)
-    scores = np.where(unknown, wrong[~unknown].mean() if not unknown.all() else 0.5, scores)
+    scores = np.where(unknown, scores[~unknown].mean() if not unknown.all() else 0.5, scores)
     p_mislabeled = np.where(unknown, np.nan, p_mislabeled)
     why = _why_no_claim(evidence.labels, can_be_judged, gathered, limits)
     estimate = None

@@ -10,10 +10,22 @@ from ssl_robust.audit.gate import check_limit
 from ssl_robust.data.audit_table import check_kind
 from ssl_robust.run import UserError
 
-_SHARES = (("bootstrap", "level"), ("estimate", "level"), ("noise_model", "common"), ("patients", "share"))
-_COUNTS = (
-    ("bootstrap", "n_resamples"), ("estimate", "n_resamples"), ("estimate", "drawn_from"), ("probe", "folds"),
-    ("probe", "coordinates"), ("probe", "landmarks"), ("probe", "fitted_on"), ("duplicates", "n_neighbors"),
+# From which number on an option makes sense, by what kind of number it is.
+_WHOLE = {
+    "batch_size": 1, "neighbors.k": 1, "n_suspects": 0, "n_neighbors": 0, "reference_sample": 1,
+    "probe.folds": 2, "probe.coordinates": 1, "probe.landmarks": 1, "probe.fitted_on": 1, "probe.rounds": 0,
+    "noise_model.anchors.fewest": 1, "noise_model.steps": 1, "noise_model.steps_again": 1,
+    "estimate.n_resamples": 1, "estimate.drawn_from": 1, "estimate.fewest_labels": 1, "estimate.fewest_groups": 1,
+    "estimate.fewest_patients": 1, "bootstrap.n_resamples": 1, "duplicates.n_neighbors": 1, "duplicates.spare": 0,
+}  # fmt: skip
+_FROM_ZERO = (
+    "probe.gamma", "noise_model.price", "noise_model.pull_sharpness", "noise_model.pull_shift",
+    "noise_model.anchors.deviations", "outliers.limit",
+)  # fmt: skip
+_ABOVE_ZERO = ("neighbors.temperature", "score.temperature", "noise_model.spread", "noise_model.small")
+_SHARES = (
+    "bootstrap.level", "estimate.level", "noise_model.common", "noise_model.anchors.share", "patients.share",
+    "patients.likely",
 )  # fmt: skip
 
 
@@ -26,29 +38,45 @@ def check_settings(settings: dict[str, Any]) -> None:
     Raises:
         UserError: the first such option.
     """
-    for name, value in (("neighbors.k", settings["neighbors"]["k"]),
-                        ("neighbors.temperature", settings["neighbors"]["temperature"]),
-                        ("batch_size", settings["batch_size"])):  # fmt: skip
-        if value <= 0:
-            raise UserError(f"{name}={value} is not positive; give a number above zero")
     _check_search(settings["neighbors"])
     check_options(settings)
     check_kind(settings["table"])
     check_limit(settings["fail_above"])
-    for name in ("n_suspects", "n_neighbors"):
-        if settings[name] < 0:
-            raise UserError(f"{name}={settings[name]} is negative; give a number from zero")
-    counts = [(f"{node}.{name}", settings[node][name]) for node, name in _COUNTS]
-    for name, value in [*counts, ("reference_sample", settings["reference_sample"])]:
-        if not isinstance(value, int) or value < 1:
-            raise UserError(f"{name}={value} does not fit; give a whole number from 1")
-    for node, name in _SHARES:
-        if not 0 < settings[node][name] < 1:
-            raise UserError(f"{node}.{name}={settings[node][name]} does not fit; expected a share, e.g. 0.9")
+    _check_numbers(settings)
     for name in ("penalties", "penalties_again"):
         values = settings["probe"][name]
-        if len(values) != 2 or not all(value > 0 for value in values):
+        if len(values) != 2 or not all(_is_number(value) and value > 0 for value in values):
             raise UserError(f"probe.{name}={values} does not fit; give two numbers above zero")
+
+
+def _check_numbers(settings: dict[str, Any]) -> None:
+    """The tables above."""
+    for name, least in _WHOLE.items():
+        value = _of(settings, name)
+        if not isinstance(value, int) or value < least:
+            what = ("is negative", "is not positive", "is too small")[least]
+            raise UserError(f"{name}={value} {what}; give a whole number from {least}")
+    for names, fits, what, expected in (
+        (_FROM_ZERO, lambda value: value >= 0, "is negative", "a number from zero"),
+        (_ABOVE_ZERO, lambda value: value > 0, "is not positive", "a number above zero"),
+        (_SHARES, lambda value: 0 < value < 1, "is no share", "a number between zero and one, e.g. 0.9"),
+    ):
+        for name in names:
+            value = _of(settings, name)
+            if value is not None and not (_is_number(value) and fits(value)):
+                raise UserError(f"{name}={value} {what if _is_number(value) else 'is no number'}; give {expected}")
+
+
+def _of(settings: dict[str, Any], name: str) -> Any:
+    """What stands at a name with dots; None where a score has no such value."""
+    *nodes, last = name.split(".")
+    for node in nodes:
+        settings = settings[node]
+    return settings.get(last)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_search(chosen: dict[str, Any]) -> None:

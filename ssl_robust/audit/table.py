@@ -18,6 +18,7 @@ from ssl_robust.settings import defaults
 COLUMNS = ("sample_id", "label", "suggested_label", "score", "p_mislabeled", "rank", "evidence", "neighbors")
 _FEWEST = 3
 _DECIMALS = 6
+_BLOCK = 4096  # rows compared together
 
 
 def audit_table(
@@ -61,10 +62,12 @@ def audit_table(
         `.attrs["transition"]` which are taken for which, both as in audit.json.
 
     Raises:
-        ValueError: lengths differ (the message states both), vectors hold NaN, or fewer than three samples or two
-            classes are labelled.
+        ValueError: lengths differ (the message states both), vectors hold NaN or are all equal, fewer than three
+            samples or two classes are labelled, or an option does not fit.
     """
     stage = defaults("", "audit")
+    if n_neighbors is not None and n_neighbors < 0:
+        raise ValueError(f"n_neighbors is {n_neighbors}; expected a number from zero")
     search = _search(k=k, center=center, temperature=temperature, index=index, recall=recall)
     settings = {**stage, "neighbors": search, "score": packaged(score, search)}
     settings["n_neighbors"] = stage["n_neighbors"] if n_neighbors is None else n_neighbors
@@ -101,6 +104,8 @@ def ranked(
         UserError: saved neighbours do not fit.
     """
     vectors = np.asanyarray(vectors)
+    if vectors.dtype.kind not in "biuf":
+        raise ValueError(f"vectors are of the type {vectors.dtype}; expected real numbers, (N, D)")
     codes, classes = encode(labels)
     for name, values in (("labels", codes), ("groups", groups), ("ids", ids)):
         if values is not None and len(values) != len(vectors):
@@ -109,6 +114,8 @@ def ranked(
     rows = np.flatnonzero(codes >= 0)
     patients = patient_codes(groups, len(vectors))[rows]
     _check(codes[rows], patients, n=len(vectors))
+    if _all_equal(vectors, rows):
+        raise ValueError(f"the vectors of all {len(rows)} labelled samples are equal, so they say nothing of any label")
     gathered = gather(
         vectors, rows, codes[rows], patients, n_classes=len(classes), settings=settings, seed=seed, **seen
     )
@@ -155,6 +162,12 @@ def _ranks(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[np.lexsort((by_name, -scores.round(12)))] = np.arange(1, len(scores) + 1)
     return ranks
+
+
+def _all_equal(vectors: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether there is but one vector; of a memory map no more is read than it takes to know."""
+    starts = range(0, len(rows), _BLOCK)
+    return all((vectors[rows[start : start + _BLOCK]] == vectors[rows[0]]).all() for start in starts)
 
 
 def _check(codes: np.ndarray, patients: np.ndarray, *, n: int) -> None:

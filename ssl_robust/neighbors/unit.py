@@ -86,7 +86,8 @@ class UnitRows:
         for start in range(0, len(rows), _PART):
             part = slice(start, start + _PART)
             if self._mean is None:
-                made[part] = self._raw(rows[part])
+                with np.errstate(over="ignore"):  # beyond single precision: refused as infinity
+                    made[part] = self._raw(rows[part])
             else:
                 np.subtract(self._raw(rows[part]), self._mean, out=made[part], casting="same_kind")
             if lengths is not None:
@@ -98,7 +99,7 @@ class UnitRows:
         for block in self.blocks():
             raw = self._raw(block)
             # One row with NaN would make all of them NaN once centred, and the message would name the first.
-            self._refuse(block, np.isfinite(raw.sum(axis=1, dtype=np.float64)))
+            self._refuse(block, np.abs(raw.sum(axis=1, dtype=np.float64)) <= np.finfo(np.float32).max)
             total += raw.sum(axis=0, dtype=np.float64)
         return (total / max(1, len(self))).astype(np.float32)
 
@@ -106,4 +107,4 @@ class UnitRows:
         if not finite.all():
             row = block.start + int(finite.argmin())
             row = row if self._rows is None else int(self._rows[row])
-            raise ValueError(f"row {row} of the vectors holds NaN or infinity")
+            raise ValueError(f"row {row} of the vectors holds NaN or infinity, at least in single precision")

@@ -47,7 +47,7 @@ def linear_coordinates(unit: UnitRows, *, n_coordinates: int) -> Coordinates:
         n_coordinates: axes kept, at most D.
     """
     mean, covariance = _moments(unit, lambda rows: rows, np.arange(len(unit)))
-    deviation = np.sqrt(np.diag(covariance))
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0))
     scale = np.where(deviation > _FLAT * deviation.max(initial=0), 1 / np.maximum(deviation, 1e-30), 0)
     variances, axes = _principal(covariance * np.outer(scale, scale), n_coordinates)
     turned = (scale[:, None] * axes).astype(np.float32)
@@ -81,12 +81,14 @@ def _moments(
     """Mean and covariance of the features of some rows, block by block."""
     total: np.ndarray | float = 0.0
     products: np.ndarray | float = 0.0
+    # Rows that nearly point one way differ by less than their squares are rounded: what is near the mean comes off.
+    origin = features(unit.take(rows[:_BLOCK])).mean(axis=0)
     for start in range(0, len(rows), _BLOCK):
-        block = features(unit.take(rows[start : start + _BLOCK]))
+        block = features(unit.take(rows[start : start + _BLOCK])) - origin
         total = total + block.sum(axis=0, dtype=np.float64)
         products = products + (block.T @ block).astype(np.float64)
     mean = np.asarray(total) / len(rows)
-    return mean, np.asarray(products) / len(rows) - np.outer(mean, mean)
+    return mean + origin, np.asarray(products) / len(rows) - np.outer(mean, mean)
 
 
 def _principal(matrix: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -95,8 +95,9 @@ def _fit(
     steps where it takes a hundred otherwise.
     """
     n, n_classes = targets.shape
-    scale = np.sqrt(n * _CURVATURE * variances + penalty).astype(np.float32)
-    constant = np.float32(1 / np.sqrt(n * _CURVATURE))
+    curvature = max(n, 1) * _CURVATURE  # of no rows at all there is nothing to learn: all classes are equally likely
+    scale = np.sqrt(curvature * variances + penalty).astype(np.float32)
+    constant = np.float32(1 / np.sqrt(curvature))
     scaled = np.hstack([seen / scale, np.full((n, 1), constant, dtype=np.float32)])
     shares = targets.astype(np.float32)
     pull = np.append(penalty / scale**2, 0).astype(np.float32)[:, None]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ssl_robust.audit.evidence import Evidence
-from ssl_robust.settings import defaults
+from ssl_robust.settings import choices, defaults
 from ssl_robust.targets import resolve
 
 
@@ -18,9 +18,14 @@ def packaged(name: str, neighbors: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         name: of a file in configs/score.
         neighbors: the node `neighbors`, whose temperature the votes share.
+
+    Raises:
+        ValueError: there is no such score.
     """
     from omegaconf import OmegaConf
 
+    if name not in choices("score"):
+        raise ValueError(f"score={name!r} does not exist; expected one of {', '.join(choices('score'))}")
     whole = OmegaConf.create({"neighbors": dict(neighbors), "score": defaults("score", name)})
     resolved: dict[str, Any] = OmegaConf.to_container(whole, resolve=True)  # type: ignore[assignment]
     return resolved["score"]
