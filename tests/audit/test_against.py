@@ -126,11 +126,12 @@ def test_a_scan_that_was_in_the_reference_does_not_vouch_for_itself(tmp_path, ol
 
 
 def test_suspects_of_the_reference_weigh_less_and_probabilities_come_along(tmp_path, new):
-    file = tmp_path / "kept" / "audit.csv"
-    table = read_table(file)
-    wrong = table["sample_id"] == "old/4"
-    table["p_mislabeled"] = pd.Series(np.where(wrong, "1.0", "0.01"), dtype="string")
-    write_table(file, table)
+    for run, doubt in (("kept", "1.0"), ("plain", "0.01")):
+        file = tmp_path / run / "audit.csv"
+        table = read_table(file)
+        wrong = table["sample_id"] == "old/4"
+        table["p_mislabeled"] = pd.Series(np.where(wrong, doubt, "0.01"), dtype="string")
+        write_table(file, table)
     options = ["neighbors.k=25", "n_neighbors=25"]
     audit(tmp_path, "out", new, f"reference={tmp_path / 'kept'}", *options)
     found = table_of(tmp_path, "out")
@@ -171,7 +172,7 @@ def refused(tmp_path, data, *options, sentence):
         (["save_embedding=true"], "audit has no option save_embedding, did you mean save_embeddings"),
         (["reference={}/kept", "neighbors.save=true"], "neighbors.save=True is for a search among the new scans"),
         (["reference={}/kept", "neighbors.index=ivf"], "take one of the two away"),
-        (["reference={}/kept", "reference_sample=0"], "reference_sample=0 does not fit"),
+        (["reference={}/kept", "reference_sample=0"], "reference_sample=0 is not positive"),
         (["reference={}/kept", "out={}/kept", "overwrite=true"], "kept lies in out="),
     ],
 )
