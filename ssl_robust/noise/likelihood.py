@@ -68,22 +68,18 @@ def fit_noise(
         labels: (N,) ints in [0, K).
         anchors: of the same opinions.
         settings: the node `noise_model` of configs/audit.yaml.
-        start: an earlier fit of the same labels, near which the next lies; else two starts are tried.
+        start: an earlier fit of the same labels, near which the next lies; else three starts are tried.
     """
     n_classes = scores.shape[1]
-    given = np.eye(n_classes, dtype=np.float32)[labels]
-    likelihood = _Likelihood(_centred(scores).astype(np.float32), given, anchors, settings)
+    centred, given = _centred(scores).astype(np.float32), np.eye(n_classes, dtype=np.float32)[labels]
+    likelihood = _Likelihood(centred, given, anchors, settings)
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes, _LIMITS["background"]]
     bounds += [_LIMITS["extra"]] * (n_classes * (n_classes - 1))
+    starts = [start.parameters] if start else _starts(anchors)
     if start is None:
-        # Errors spread over all pairs of classes alike; or over those pairs that are seen among the surest scans, as
-        # often as the best class has them, or as often as each class has.
-        common = np.minimum(anchors.shares, max(0.02, anchors.rate))
-        few = np.full(n_classes * (n_classes - 1), -6.0)
-        starts = [_start(max(0.02, anchors.rate), few)]
-        starts += [_start(0.005, _confusions(anchors, noise)) for noise in (common, anchors.shares)]
-    else:
-        starts = [start.parameters]
+        for each in starts:  # opinions as sharp as this noise lets them be, else noise is soon given up
+            columns = _transition(each, n_classes)[0].astype(np.float32)[:, labels].T
+            each[: n_classes + 1] = _sharpened(centred, columns, settings)
     steps = settings["steps"] if start is None else settings["steps_again"]
     options = {"maxiter": steps, "maxcor": 20}
     fits = [minimize(likelihood, each, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for each in starts]
@@ -101,19 +97,24 @@ def fit_sharpness(scores: np.ndarray, labels: np.ndarray, known: NoiseFit, *, se
         settings: as in `fit_noise`.
     """
     n_classes = scores.shape[1]
-    centred = _centred(scores)
-    columns = known.transition[:, labels].T
+    found = _sharpened(_centred(scores), known.transition[:, labels].T, settings)
+    parameters = np.append(found, known.parameters[n_classes + 1 :])
+    return NoiseFit(known.transition, float(np.exp(found[0])), found[1:], parameters)
+
+
+def _sharpened(scores: np.ndarray, columns: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+    """(1 + K,) logarithm of the sharpness and shifts under which labels are likeliest, given T[true, label] of each."""
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, residual = _explained(softmax(np.exp(flat[0]) * centred + flat[1:]), columns)
-        gradient = np.append((residual * centred).sum() * np.exp(flat[0]), residual.sum(axis=0))
+        value, residual = _explained(softmax(np.exp(flat[0]) * scores + flat[1:]), columns)
+        gradient = np.append((residual * scores).sum() * np.exp(flat[0]), residual.sum(axis=0))
         pull, price = _pull(flat, settings)
         return price - float(np.log(value).sum()), pull - gradient
 
+    n_classes = scores.shape[1]
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes]
-    found = minimize(loss, np.zeros(n_classes + 1), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
-    parameters = np.append(found.x, known.parameters[n_classes + 1 :])
-    return NoiseFit(known.transition, float(np.exp(found.x[0])), found.x[1:], parameters)
+    begin = np.zeros(n_classes + 1)
+    return minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": settings["steps"]}).x
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,16 @@ def _transition(flat: np.ndarray, n_classes: int) -> tuple[np.ndarray, float, np
     extra = softmax(logits)
     even = (1 - np.eye(n_classes)) / max(1, n_classes - 1)
     return (1 - background) * extra + background * even, float(background), extra, even
+
+
+def _starts(anchors: Anchors) -> list[np.ndarray]:
+    """Parameters for errors spread over all pairs of classes alike; or over those pairs that are seen among the surest
+    scans, as often as the best class has them, or as often as each class has."""
+    n_classes = len(anchors.shares)
+    few = np.full(n_classes * (n_classes - 1), -6.0)
+    common = np.minimum(anchors.shares, max(0.02, anchors.rate))
+    seen = [_start(0.005, _confusions(anchors, noise)) for noise in (common, anchors.shares)]
+    return [_start(max(0.02, anchors.rate), few), *seen]
 
 
 def _confusions(anchors: Anchors, noise: np.ndarray) -> np.ndarray:
