@@ -3,6 +3,10 @@
 Two families of logistic regressions, straight and curved, say out of fold which class a scan shows. They learned from
 labels of which some are wrong; so the noise matrix is estimated with them, Bayes' rule turns class and given label into
 p(wrong), and they learn again from labels that count as far as they are believed: suspects leave the vote.
+
+In the first opinions, and so in the noise matrix, a label has no say on itself. When models learn again, what is believed
+of others had that label among its teachers, so that a little of it comes back; apart from each other, models learn from
+three fifths of the labels and find fewer errors (measured), in small sets too.
 """
 
 from __future__ import annotations
@@ -80,40 +84,51 @@ def _form(
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
     folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
-    shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
-    probes = _probes(unit, order, folds, shown, probe, seed)
-    views = [np.log(each + _LEAST) for each in _asked(probes, np.eye(n_classes)[labels], probe["penalties"])]
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[: probe["fitted_on"]])
+    probes = _probes(unit, order, labels, n_classes, folds, probe, seed)
+    given = np.eye(n_classes, dtype=np.float32)[labels]
+    pairs = list(zip(probes, probe["penalties"], strict=True))
+    views = [_log(each.out_of_fold(given, penalty=penalty)) for each, penalty in pairs]
     together = np.mean(views, axis=0)
     anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
-    noise = fit_noise(together[shown], labels[shown], anchors, settings=noise_model)
+    noise = fit_noise(together[drawn], labels[drawn], anchors, settings=noise_model)
     posterior = noise.posterior(together, labels)
     # The fewer errors there are, the more may be learned from the labels.
     rate = max(_FEWEST_ERRORS, 1 - float(posterior[np.arange(len(labels)), labels].mean()))
-    penalties = [rate * each for each in probe["penalties_again"]]
     for _ in range(probe["rounds"]):
-        again = np.mean([np.log(each + _LEAST) for each in _asked(probes, posterior, penalties)], axis=0)
-        posterior = fit_sharpness(again[shown], labels[shown], noise, settings=noise_model).posterior(again, labels)
+        again = np.mean(
+            [
+                _log(each.out_of_fold(posterior, penalty=rate * penalty))
+                for each, penalty in zip(probes, probe["penalties_again"], strict=True)
+            ],
+            axis=0,
+        )
+        posterior = fit_sharpness(again[drawn], labels[drawn], noise, settings=noise_model).posterior(again, labels)
     return Opinion(posterior, [together, *views], noise, anchors)
 
 
 def _probes(
-    unit: UnitRows, order: np.ndarray, folds: np.ndarray, shown: np.ndarray, probe: Mapping[str, Any], seed: int
-) -> list[SoftProbe]:
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, n_classes: int, folds: np.ndarray,
+    probe: Mapping[str, Any], seed: int,
+) -> list[SoftProbe]:  # fmt: skip
     """The straight and the curved one."""
+    shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
+    sizes, n_shown = (np.bincount(each, minlength=n_classes) for each in (labels, labels[shown]))
+    counts = (sizes / np.maximum(n_shown, 1) * (len(shown) / len(labels)))[labels[shown]]
     straight, curved = (unit.again(order, center=center) for center in (False, True))
     landmarks = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["landmarks"]])
     return [
-        SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown),
-        SoftProbe(curved, kernel_coordinates(curved, landmarks, shown, gamma=probe["gamma"]), folds, shown),
+        SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown, counts),
+        SoftProbe(curved, kernel_coordinates(curved, landmarks, shown, gamma=probe["gamma"]), folds, shown, counts),
     ]
 
 
-def _asked(probes: list[SoftProbe], targets: np.ndarray, penalties: list[float]) -> list[np.ndarray]:
-    return [each.out_of_fold(targets, penalty=penalty) for each, penalty in zip(probes, penalties, strict=True)]
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(probabilities + np.float32(_LEAST))
 
 
 def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.ndarray:
-    """Rows that models are fitted to, ascending: all, or so many that rare classes keep theirs."""
+    """Rows that models are fitted to, ascending: all, or so many, among which rare classes keep enough."""
     if len(labels) <= most:
         return np.arange(len(labels))
     drawn = np.random.default_rng(seed).permutation(len(labels))

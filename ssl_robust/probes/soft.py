@@ -17,34 +17,36 @@ _STEPS = 30  # of L-BFGS: the predictions no longer move, measured on six embedd
 
 @dataclass
 class SoftProbe:
-    """One family of logistic regressions, one for each fold, refitted as the labels become clearer.
+    """One family of logistic regressions, each fitted without the fold that it judges.
 
     Args:
         unit: N vectors.
         coordinates: how a fit sees them.
         folds: (N,) ints from 0.
         fitted_on: rows, ascending, that may be fitted to; the others are only predicted.
+        counts: (n,) how many samples each of these stands for.
     """
 
     unit: UnitRows
     coordinates: Coordinates
     folds: np.ndarray
     fitted_on: np.ndarray
+    counts: np.ndarray
     _kept: np.ndarray = field(init=False, repr=False)
-    _starts: dict[int, np.ndarray] = field(init=False, default_factory=dict, repr=False)
+    _place: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._kept = np.concatenate(
             [self.coordinates.of(self.unit.take(self.fitted_on[start : start + _BLOCK])) for start in self._blocks()]
         )
+        self._place = np.full(len(self.unit), -1)
+        self._place[self.fitted_on] = np.arange(len(self.fitted_on))
 
     def _blocks(self) -> range:
         return range(0, len(self.fitted_on), _BLOCK)
 
     def out_of_fold(self, targets: np.ndarray, *, penalty: float) -> np.ndarray:
         """The probability of each class as seen by the model that was fitted without the sample's fold.
-
-        A call begins where the one before ended.
 
         Args:
             targets: (N, K) shares of the classes, rows sum to one.
@@ -54,29 +56,25 @@ class SoftProbe:
             (N, K) float32, rows sum to one.
         """
         found = np.empty(targets.shape, dtype=np.float32)
-        folds = self.folds[self.fitted_on]
-        models = []
         for fold in range(int(self.folds.max()) + 1):
-            inside = folds != fold
-            rows = self.fitted_on[inside]
-            weights, self._starts[fold] = _fit(
-                self._kept[inside], self.coordinates.variances, targets[rows], penalty, self._starts.get(fold)
-            )
-            models.append(weights)
-            mine = np.flatnonzero(~inside)
-            found[self.fitted_on[mine]] = softmax(self._kept[mine] @ weights[:-1] + weights[-1])
-        self._predict_others(models, found)
+            self._predict(self._model(fold, targets, penalty), np.flatnonzero(self.folds == fold), found)
         return found
 
-    def _predict_others(self, models: list[np.ndarray], found: np.ndarray) -> None:
-        """The rows that no model was fitted to, still each by the model that knows nothing of its fold."""
-        others = np.setdiff1d(np.arange(len(self.unit)), self.fitted_on, assume_unique=True)
-        for start in range(0, len(others), _BLOCK):
-            rows = others[start : start + _BLOCK]
-            seen = self.coordinates.of(self.unit.take(rows))
-            for fold, weights in enumerate(models):
-                mine = self.folds[rows] == fold
-                found[rows[mine]] = softmax(seen[mine] @ weights[:-1] + weights[-1])
+    def _model(self, without: int, targets: np.ndarray, penalty: float) -> np.ndarray:
+        """Weights (d + 1, K) of the model that is fitted without a fold."""
+        inside = self.folds[self.fitted_on] != without
+        shares = targets[self.fitted_on[inside]]
+        return _fit(self._kept[inside], self.coordinates.variances, shares, self.counts[inside], penalty)
+
+    def _predict(self, weights: np.ndarray, rows: np.ndarray, found: np.ndarray) -> None:
+        """Fill in the probabilities of some rows."""
+        place = self._place[rows]
+        for at in (np.flatnonzero(place >= 0), np.flatnonzero(place < 0)):
+            for start in range(0, len(at), _BLOCK):
+                block = at[start : start + _BLOCK]
+                known = place[block[0]] >= 0
+                seen = self._kept[place[block]] if known else self.coordinates.of(self.unit.take(rows[block]))
+                found[rows[block]] = softmax(seen @ weights[:-1] + weights[-1])
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -86,10 +84,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _fit(
-    seen: np.ndarray, variances: np.ndarray, targets: np.ndarray, penalty: float, start: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The weights (d + 1, K) that minimise cross-entropy + penalty / 2 |weights|^2, the last row free, and the start
-    of the next fit.
+    seen: np.ndarray, variances: np.ndarray, targets: np.ndarray, counts: np.ndarray, penalty: float
+) -> np.ndarray:
+    """The weights (d + 1, K) that minimise cross-entropy + penalty / 2 |weights|^2, the last row free.
 
     Coordinates are divided by the root of their expected curvature: the problem becomes round, and L-BFGS takes five
     steps where it takes a hundred otherwise.
@@ -99,7 +96,7 @@ def _fit(
     scale = np.sqrt(curvature * variances + penalty).astype(np.float32)
     constant = np.float32(1 / np.sqrt(curvature))
     scaled = np.hstack([seen / scale, np.full((n, 1), constant, dtype=np.float32)])
-    shares = targets.astype(np.float32)
+    shares, often = targets.astype(np.float32), counts.astype(np.float32)[:, None]
     pull = np.append(penalty / scale**2, 0).astype(np.float32)[:, None]
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -108,11 +105,11 @@ def _fit(
         scores -= scores.max(axis=1, keepdims=True)
         raised = np.exp(scores)
         totals = raised.sum(axis=1, keepdims=True)
-        value = -float((shares * (scores - np.log(totals))).sum(dtype=np.float64))
-        gradient = scaled.T @ (raised / totals - shares) + pull * weights
+        value = -float((often * shares * (scores - np.log(totals))).sum(dtype=np.float64))
+        gradient = scaled.T @ (often * (raised / totals - shares)) + pull * weights
         return value + 0.5 * float((pull * weights**2).sum()), gradient.ravel().astype(np.float64)
 
-    begin = np.zeros(scaled.shape[1] * n_classes) if start is None else start
+    begin = np.zeros(scaled.shape[1] * n_classes)
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 8, "ftol": 1e-5})
     weights = found.x.reshape(-1, n_classes).astype(np.float32)
-    return weights / np.append(scale, 1 / constant)[:, None], found.x
+    return weights / np.append(scale, 1 / constant)[:, None]
