@@ -64,7 +64,7 @@ STAGES = {
     "audit": Stage(
         "ssl_robust.audit.stage:audit",
         "rank the labels by how likely they are wrong",
-        "sort {out}/audit.csv by its column rank and read it with an expert from 1 on; the report shows that order",
+        "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
     "convert": Stage(
         "ssl_robust.exchange.stage:convert",

@@ -62,19 +62,19 @@ def estimate_errors(
     shares = np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1)
     draws, matrices = _draws(opinion, labels, groups, settings, noise_model, seed)
     tails = [(1 - settings["level"]) / 2, (1 + settings["level"]) / 2]
-    low, high = np.quantile(draws - draws.mean(axis=0), tails, axis=0)
+    low, high = _quantiles(draws, tails)
     found = np.append(wrong.mean(), shares)
     low, high = np.clip(found + low, 0, 1), np.clip(found + high, 0, 1)
     rate, *by_class = (Interval(*map(float, each)) for each in zip(found, low, high, strict=True))
     matrix = opinion.noise.transition
-    bounds = np.quantile(matrices, tails, axis=0)
+    bounds = matrix + np.stack(_quantiles(matrices.reshape(len(matrices), -1), tails)).reshape(2, *matrix.shape)
     return Estimate(
         n=len(labels),
         rate=rate,
         by_class=[
             Interval(*(float(size * value) for value in each)) for size, each in zip(sizes, by_class, strict=True)
         ],
-        transition=np.stack([matrix, np.minimum(bounds[0], matrix), np.maximum(bounds[1], matrix)]),
+        transition=np.stack([matrix, *np.clip(bounds, 0, 1)]),
         prior=opinion.posterior.mean(axis=0),
         level=settings["level"],
         n_resamples=settings["n_resamples"],
@@ -114,7 +114,8 @@ def _draws(
     rng = np.random.default_rng(seed)
     n_classes = opinion.posterior.shape[1]
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
-    n_drawn = max(1, round(len(members) * min(1.0, settings["drawn_from"] / len(labels))))
+    n_drawn = round(len(members) * min(1.0, settings["drawn_from"] / len(labels)))
+    n_drawn = max(n_drawn, min(len(members), settings["fewest_groups"]))
     shares = np.empty((settings["n_resamples"], 1 + n_classes))
     matrices = np.empty((settings["n_resamples"], n_classes, n_classes))
     for draw in range(settings["n_resamples"]):
@@ -125,7 +126,9 @@ def _draws(
         wrong = 1 - fit.posterior(scores, given)[np.arange(len(given)), given]
         shares[draw], matrices[draw] = _shares(wrong, given, n_classes), fit.transition
     unknown = rng.normal(scale=settings["unknown"], size=len(shares))[:, None]
-    return _narrowed(shares, len(opinion.views), np.sqrt(n_drawn / len(members))) + unknown, matrices
+    factor = np.sqrt(n_drawn / len(members))
+    flat = _narrowed(matrices.reshape(len(matrices), -1), len(opinion.views), factor)
+    return _narrowed(shares, len(opinion.views), factor) + unknown, flat.reshape(matrices.shape)
 
 
 def _narrowed(draws: np.ndarray, n_views: int, factor: float) -> np.ndarray:
@@ -133,11 +136,26 @@ def _narrowed(draws: np.ndarray, n_views: int, factor: float) -> np.ndarray:
     narrowed = draws.copy()
     for view in range(min(n_views, len(draws))):
         mine = draws[view::n_views]
-        narrowed[view::n_views] = mine.mean(axis=0) + factor * (mine - mine.mean(axis=0))
+        middle = _mean(mine)
+        narrowed[view::n_views] = middle + factor * (mine - middle)
     return narrowed
 
 
+def _mean(draws: np.ndarray) -> np.ndarray:
+    """Column means of what is known; 0 where nothing is."""
+    known = ~np.isnan(draws)
+    return np.where(known, draws, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+
+
+def _quantiles(draws: np.ndarray, tails: list[float]) -> np.ndarray:
+    """(2, n) how far the tails lie from the mean; all that is possible where fewer than half of the draws know."""
+    known = ~np.isnan(draws)
+    spread = np.where(known, draws - _mean(draws), 0)
+    return np.where(known.mean(axis=0) >= 0.5, np.quantile(spread, tails, axis=0), np.array([[-1.0], [1.0]]))
+
+
 def _shares(wrong: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """(1 + K,) mean probability of an error, in all and among the labels of each class."""
+    """(1 + K,) mean probability of an error, in all and among the labels of each class; NaN where there are none."""
     sizes = np.bincount(labels, minlength=n_classes)
-    return np.append(wrong.mean(), np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1))
+    of_class = np.where(sizes > 0, np.bincount(labels, wrong, minlength=n_classes) / np.maximum(sizes, 1), np.nan)
+    return np.append(wrong.mean(), of_class)

@@ -33,7 +33,10 @@ def rate_found(summary: Mapping[str, Any]) -> tuple[float, str]:
     estimate = (summary.get("estimate") or {}).get("rate")
     if estimate is not None and estimate.get("estimate") is not None:
         return float(estimate["estimate"]), "of the labels are estimated to be wrong"
-    return summary["n_flagged"] / max(1, summary["n_labelled"]), "of the labels are flagged (no estimate is possible)"
+    unjudged = sum(each["n"] for each in summary.get("classes", ()) if not each.get("judged", True))
+    return summary["n_flagged"] / max(
+        1, summary["n_labelled"] - unjudged
+    ), "of the labels are flagged (no estimate is possible)"
 
 
 def refuse_above(limit: float | None, summary: Mapping[str, Any], out: Path) -> None:
@@ -51,6 +54,11 @@ def refuse_above(limit: float | None, summary: Mapping[str, Any], out: Path) -> 
     """
     if limit is None:
         return
+    classes = summary.get("classes", ())
+    if classes and not any(each["n"] and each.get("judged", True) for each in classes):
+        raise AboveLimit(
+            f"no label could be judged, and fail_above={limit:g} is to hold; see {out / 'audit.json'}", out
+        )
     rate, words = rate_found(summary)
     if rate > limit:
         raise AboveLimit(f"{rate:.2%} {words}, more than fail_above={limit:g} allows; read {out / 'report.html'}", out)

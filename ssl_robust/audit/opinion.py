@@ -4,8 +4,8 @@ Two families of logistic regressions, straight and curved, say out of fold which
 labels of which some are wrong; so the noise matrix is estimated with them, Bayes' rule turns class and given label into
 p(wrong), and they learn again from labels that count as far as they are believed: suspects leave the vote.
 
-In the first opinions, and so in the noise matrix, a label has no say on itself. When models learn again, what is believed
-of others had that label among its teachers, so that a little of it comes back; apart from each other, models learn from
+In the first opinions, and so in the noise matrix, a label has no say on itself. When models learn again, what is
+believed of others had that label among its teachers, so that a little of it comes back; models kept apart learn from
 three fifths of the labels and find fewer errors (measured), in small sets too.
 """
 

@@ -30,7 +30,11 @@ def patient_verdicts(
         that most of them are given, missing where there is none; `verdict`: "all", "most" or "none" of the labels.
         And (N,) texts, None where there is nothing to say.
     """
-    codes = np.unique(patients, return_inverse=True)[1]
+    of_all, sizes = np.unique(patients, return_inverse=True, return_counts=True)[1:]
+    several_of = np.flatnonzero(sizes[of_all] > 1)
+    said_of_all = np.full(len(patients), None, dtype=object)
+    p_mislabeled, labels, suggested = (each[several_of] for each in (p_mislabeled, labels, suggested))
+    codes = np.unique(of_all[several_of], return_inverse=True)[1]
     n = np.bincount(codes)
     mean_p = np.bincount(codes, p_mislabeled) / n
     votes = np.zeros((len(n), len(classes)), dtype=np.int64)
@@ -52,4 +56,5 @@ def patient_verdicts(
     for each in np.flatnonzero(wrong):
         how_many = f"all {n[each]}" if n_same[each] == n[each] else f"{n_same[each]} of {n[each]}"
         said[each] = f"{how_many} labels of this patient look wrong: {classes[other[each]]}?"
-    return table, said[codes]
+    said_of_all[several_of] = said[codes]
+    return table, said_of_all

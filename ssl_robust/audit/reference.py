@@ -114,7 +114,7 @@ def calibrated(
 
     Args:
         voters: of the audit.
-        p_mislabeled: (M,) of the voters in [0, 1].
+        p_mislabeled: (M,) of the voters in [0, 1]; NaN where it is not known.
         score: (N,) from `judge`.
         n: voters that it is fitted to, each judged by those of other groups.
         seed: which voters these are.
@@ -125,7 +125,8 @@ def calibrated(
     """
     from sklearn.isotonic import IsotonicRegression
 
-    rows = np.sort(np.random.default_rng(seed).permutation(len(p_mislabeled))[:n])
+    known = np.flatnonzero(~np.isnan(p_mislabeled))
+    rows = np.sort(np.random.default_rng(seed).permutation(known)[:n])
     own = judge(voters, voters.vectors[rows], voters.labels[rows], voters.groups[rows], **options)
     fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(own.score, p_mislabeled[rows])
     return np.asarray(fitted.predict(score)).round(6)

@@ -131,8 +131,8 @@ def _made(
     codes = pd.Index(classes, dtype=object).get_indexer(pd.Index(table["label"].to_numpy(dtype=object), dtype=object))
     groups = pd.factorize(patients)[0]
     groups = np.unique(np.where(groups < 0, len(rows) + np.arange(len(rows)), groups), return_inverse=True)[1]
-    p = table["p_mislabeled"].to_numpy(dtype=np.float64, na_value=0.0) if "p_mislabeled" in table else None
-    trust = np.ones(len(rows)) if p is None else 1 - p.clip(0, 1)
+    p = table["p_mislabeled"].to_numpy(dtype=np.float64, na_value=np.nan) if "p_mislabeled" in table else None
+    trust = np.ones(len(rows)) if p is None else 1 - np.where(np.isnan(p), np.nanmean(p) if p.size else 0, p).clip(0, 1)
     voters = Voters(vectors if len(rows) == len(vectors) else vectors[rows], codes, groups, trust, len(classes))
     ids = table["sample_id"].to_numpy(dtype=object)
     return Reference(name, voters, ids, classes, p, patients, salt, encoder)

@@ -116,8 +116,10 @@ def _write(
 def _tell(summary: dict[str, Any], checkpoint: str | None) -> None:
     """The result in a few lines, and what the report says in red."""
     print(f"{summary['n_labelled']:,} labels looked at, {summary['n_flagged']:,} of them suspect", flush=True)
+    doubted = summary["n_flagged"] > summary["n_labelled"] / 3
     if summary.get("sentence"):
-        print(summary["sentence"], flush=True)
+        sentence = summary["sentence"]
+        print(f"If these features are right: {sentence[0].lower()}{sentence[1:]}" if doubted else sentence, flush=True)
     for each in summary["classes"]:
         if each["n"] and not each["judged"]:
             print(f"Note: the {each['n']:,} labels {each['name']!r} cannot be judged: {each['why']}", file=sys.stderr)
@@ -125,7 +127,7 @@ def _tell(summary: dict[str, Any], checkpoint: str | None) -> None:
     if copies and copies["n_conflicts"]:
         print(f"Note: the same picture under two labels: {copies['n_conflicts']:,} times, see duplicates.csv and the "
               "report", file=sys.stderr)  # fmt: skip
-    if summary["n_flagged"] > summary["n_labelled"] / 3:
+    if doubted:
         unseen = checkpoint in ("default", "none")
         remedy = "pretrain an encoder on your scans" if unseen else "pretrain longer or on more scans"
         print("Note: more than a third of the labels are suspect; it is more likely that these features do not tell "

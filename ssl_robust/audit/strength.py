@@ -1,4 +1,4 @@
-"""How many others a verdict rests on."""
+"""How many other patients are near a scan: where there are few, whatever is said of its label rests on little."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _BLOCK = 4096  # samples looked at together
 
 
 def effective_voters(neighbors: Neighbors, groups: np.ndarray, *, temperature: float) -> np.ndarray:
-    """The effective number of other patients among the votes on each label: (sum w)^2 / sum w^2.
+    """The effective number of other patients among the neighbours of each scan: (sum w)^2 / sum w^2.
 
-    w is the weight of all votes of one patient, a vote weighing exp(cosine similarity / temperature) as in
+    w is the weight of all neighbours of one patient, each weighing exp(cosine similarity / temperature) as in
     `vote_shares` (Kish 1965, Survey Sampling, section 11.7). Fifty neighbours of two patients are two opinions.
 
     Args:

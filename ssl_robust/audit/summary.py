@@ -86,14 +86,12 @@ def _sentence(judged: Judged | None, effort: list[dict[str, float]]) -> str | No
         return judged.why
     estimate = judged.estimate
     middle, low, high = (value * estimate.n for value in estimate.rate)
-    if len(effort) < 2 or middle < 0.5:
-        return f"About {middle:,.0f} labels are wrong ({estimate.level:.0%} interval {low:,.0f}–{high:,.0f})"
-    found = np.array([each["found"] for each in effort])
-    point = effort[int(np.searchsorted(found, min(0.8 * found[-1], found[-1])))]
-    return (
-        f"About {middle:,.0f} labels are wrong ({estimate.level:.0%} interval {low:,.0f}–{high:,.0f}); reading the "
-        f"first {point['n']:,} finds about {point['found']:,.0f} of them"
-    )
+    said = f"About {middle:,.0f} labels are wrong ({estimate.level:.0%} interval {low:,.0f}–{high:,.0f})"
+    n = round(middle)
+    if len(effort) < 2 or n < 1:
+        return said
+    found = np.interp(n, [each["n"] for each in effort], [each["found"] for each in effort])
+    return f"{said}; reading the first {n:,} finds about {found:,.0f} of them"
 
 
 def in_words(how: Mapping[str, Any]) -> str:

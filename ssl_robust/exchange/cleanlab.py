@@ -15,7 +15,13 @@ from ssl_robust.run import read_run
 
 
 def write_cleanlab(
-    manifest: Manifest, out: Path, *, place: Path, probabilities: str | None, graph: bool, audited: Audited | None
+    manifest: Manifest,
+    out: Path,
+    *,
+    place: Path,
+    probabilities: str | None,
+    graph: bool | None,
+    audited: Audited | None,
 ) -> str:
     """Write labels.npy, sample_ids.npy, classes.json and, where probabilities are given, pred_probs.npy.
 
@@ -29,7 +35,7 @@ def write_cleanlab(
         place: what that folder will be called.
         probabilities: a `finetune` run, whose predictions.csv holds those of the test scans; or such a CSV of any
             model: `sample_id`, and `p_<class>` for each class.
-        graph: write the neighbours of an audit.
+        graph: write the neighbours of an audit; None: where it kept them and none of its scans is left out.
         audited: the audit whose columns the manifest has.
 
     Returns:
@@ -49,25 +55,36 @@ def write_cleanlab(
         np.save(out / "pred_probs.npy", values)
     if audited is not None:
         _write_audit(manifest, rows, out)
-    if graph and audited is not None:
-        from ssl_robust.exchange.knn_graph import write_knn_graph  # which takes FAISS in
-
-        write_knn_graph(out / "knn_graph.npz", audited, ids[rows])
+    graph = audited is not None and graph is not False and _write_graph(out, audited, ids[rows], must=graph is True)
     np.save(out / "labels.npy", codes[rows])
     np.save(out / "sample_ids.npy", ids[rows].astype(str))
     (out / "classes.json").write_text(json.dumps(list(manifest.classes), ensure_ascii=False), encoding="utf-8")
     if left := len(codes) - len(rows):
         what = "without a label" if probabilities is None else "without a label or without probabilities"
         print(f"Left out {left:,} scans {what}", flush=True)
-    if graph and audited is not None:
+    if graph:
         labels, edges = (str(place / name) for name in ("labels.npy", "knn_graph.npz"))
         return (f"cleanlab.Datalab({{'labels': numpy.load({labels!r})}}, label_name='labels').find_issues("
                 f"knn_graph=scipy.sparse.load_npz({edges!r}))")  # fmt: skip
     if probabilities is None:
         return (f"labels = numpy.load({str(place / 'labels.npy')!r}); cleanlab wants pred_probs too, which "
-                "to.probabilities= writes")  # fmt: skip
+                "to.probabilities=RUN of a finetune run writes")  # fmt: skip
     loaded = ", ".join(f"numpy.load({str(place / name)!r})" for name in ("labels.npy", "pred_probs.npy"))
     return f"cleanlab.filter.find_label_issues({loaded})"
+
+
+def _write_graph(out: Path, audited: Audited, ids: np.ndarray, *, must: bool) -> bool:
+    """Write the neighbours, and say so where they cannot be written and need not be."""
+    from ssl_robust.exchange.knn_graph import write_knn_graph  # which takes FAISS in
+
+    try:
+        write_knn_graph(out / "knn_graph.npz", audited, ids)
+    except UserError as error:
+        if must:
+            raise
+        print(f"Without knn_graph.npz: {error}", flush=True)
+        return False
+    return True
 
 
 def _write_audit(manifest: Manifest, rows: np.ndarray, out: Path) -> None:

@@ -42,7 +42,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     pictures = tiles(directory / "thumbnails.npz", large=large, small=small) if found["has_thumbnails"] else []
     script, policy = read_script("audit.js", "audit_map.js")
     effort = summary.get("effort") or []
-    curve, first = effort_curve(effort), _first_reading(summary.get("estimate"), effort)
+    curve, first = effort_curve(effort), _first_reading(summary, effort)
     return {
         "summary": summary,
         "estimate": summary.get("estimate"),
@@ -108,11 +108,12 @@ def _suspect(suspect: dict[str, Any], place: list[int] | None) -> dict[str, Any]
     }
 
 
-def _first_reading(estimate: dict[str, Any] | None, effort: list[dict[str, float]]) -> dict[str, float] | None:
-    """What reading as many labels as are wrong is expected to find."""
-    if estimate is None or len(effort) < 2 or estimate["n_wrong"]["estimate"] < 1:
+def _first_reading(summary: dict[str, Any], effort: list[dict[str, float]]) -> dict[str, float] | None:
+    """What reading as many labels as are wrong, or as are suspect, is expected to find."""
+    estimate = summary.get("estimate")
+    n = summary["n_flagged"] if estimate is None else round(estimate["n_wrong"]["estimate"])
+    if len(effort) < 2 or n < 1:
         return None
-    n = round(estimate["n_wrong"]["estimate"])
     return {"n": n, "found": expected_finds(effort, n)}
 
 
