@@ -74,7 +74,7 @@ def estimate_errors(
         by_class=[
             Interval(*(float(size * value) for value in each)) for size, each in zip(sizes, by_class, strict=True)
         ],
-        transition=np.stack([matrix, *np.clip(bounds, 0, 1)]),
+        transition=np.concatenate([matrix[None], np.clip(bounds, 0, 1)]),
         prior=opinion.posterior.mean(axis=0),
         level=settings["level"],
         n_resamples=settings["n_resamples"],

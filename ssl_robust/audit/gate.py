@@ -34,9 +34,8 @@ def rate_found(summary: Mapping[str, Any]) -> tuple[float, str]:
     if estimate is not None and estimate.get("estimate") is not None:
         return float(estimate["estimate"]), "of the labels are estimated to be wrong"
     unjudged = sum(each["n"] for each in summary.get("classes", ()) if not each.get("judged", True))
-    return summary["n_flagged"] / max(
-        1, summary["n_labelled"] - unjudged
-    ), "of the labels are flagged (no estimate is possible)"
+    rate = summary["n_flagged"] / max(1, summary["n_labelled"] - unjudged)
+    return rate, "of the labels are flagged (no estimate is possible)"
 
 
 def refuse_above(limit: float | None, summary: Mapping[str, Any], out: Path) -> None:
