@@ -121,8 +121,9 @@ def _draws(
     for draw in range(settings["n_resamples"]):
         rows = np.concatenate([members[group] for group in rng.integers(len(members), size=n_drawn)])
         scores, given = opinion.views[draw % len(opinion.views)][rows], labels[rows]
-        anchors = find_anchors(softmax(scores), given, **noise_model["anchors"])
-        fit = fit_noise(scores, given, anchors, settings=noise_model, start=opinion.noise)
+        counts = opinion.counts[rows]
+        anchors = find_anchors(softmax(scores[counts]), given[counts], **noise_model["anchors"])
+        fit = fit_noise(scores[counts], given[counts], anchors, settings=noise_model, start=opinion.noise)
         wrong = 1 - fit.posterior(scores, given)[np.arange(len(given)), given]
         shares[draw], matrices[draw] = _shares(wrong, given, n_classes), fit.transition
     return _narrowed(shares, len(opinion.views), np.sqrt(n_drawn / len(members))), matrices

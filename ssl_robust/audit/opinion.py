@@ -32,12 +32,14 @@ class Opinion:
         views: logarithms of the first opinions, each (N, K): of all probes together, then of each alone.
         noise: the noise matrix, as fitted to the first of them.
         anchors: of the first of them.
+        counts: (N,) bool, False for copies of a picture under a label that it has already: they are no witnesses.
     """
 
     posterior: np.ndarray
     views: list[np.ndarray] = field(repr=False)
     noise: NoiseFit
     anchors: Anchors
+    counts: np.ndarray = field(repr=False)
 
     def wrong(self, labels: np.ndarray) -> np.ndarray:
         """(N,) probability that the label as given is wrong."""
@@ -45,12 +47,13 @@ class Opinion:
 
     def of(self, rows: np.ndarray) -> Opinion:
         """What is believed of some labels, given all."""
-        return Opinion(self.posterior[rows], [each[rows] for each in self.views], self.noise, self.anchors)
+        return Opinion(self.posterior[rows], [each[rows] for each in self.views], self.noise, self.anchors,
+                       self.counts[rows])  # fmt: skip
 
 
 def form_opinion(
     unit: UnitRows, labels: np.ndarray, groups: np.ndarray, *, n_classes: int, probe: Mapping[str, Any],
-    noise_model: Mapping[str, Any], seed: int,
+    noise_model: Mapping[str, Any], seed: int, pictures: np.ndarray | None = None,
 ) -> Opinion:  # fmt: skip
     """Labels and vectors -> what is believed of each label.
 
@@ -65,31 +68,34 @@ def form_opinion(
         probe: the node `probe` of configs/audit.yaml.
         noise_model: the node `noise_model` of configs/audit.yaml.
         seed: of folds and landmarks.
+        pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
     """
     order = _order(unit, seed)
     classes = _class_order(labels[order], n_classes)
     given, own = np.argsort(classes)[labels[order]], _by_first(groups[order])
-    opinion = _form(unit, order, given, own, n_classes, probe, noise_model, seed)
+    counts = _counts(given, np.full(len(given), -1) if pictures is None else pictures[order], n_classes)
+    opinion = _form(unit, order, given, own, counts, n_classes, probe, noise_model, seed)
     return _as_given(opinion, np.argsort(order), classes)
 
 
 def _form(
-    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_classes: int,
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, counts: np.ndarray, n_classes: int,
     probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
     folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
-    shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
+    shown = np.flatnonzero(counts)
+    shown = shown[_shown(labels[shown], n_classes, most=probe["fitted_on"], seed=seed)]
     probes = _probes(unit, order, folds, shown, probe, seed)
     views = [np.log(each + _LEAST) for each in _asked(probes, np.eye(n_classes)[labels], probe["penalties"])]
     together = np.mean(views, axis=0)
-    anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
+    anchors = find_anchors(softmax(together[counts]), labels[counts], **noise_model["anchors"])
     noise = fit_noise(together[shown], labels[shown], anchors, settings=noise_model)
     posterior = noise.posterior(together, labels)
     for _ in range(probe["rounds"]):
         again = np.mean([np.log(each + _LEAST) for each in _asked(probes, posterior, probe["penalties_again"])], axis=0)
         posterior = fit_sharpness(again[shown], labels[shown], noise, settings=noise_model).posterior(again, labels)
-    return Opinion(posterior, [together, *views], noise, anchors)
+    return Opinion(posterior, [together, *views], noise, anchors, counts)
 
 
 def _probes(
@@ -121,6 +127,13 @@ def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.nd
     return np.sort(np.concatenate([rare, others[: most - len(rare)]]))
 
 
+def _counts(labels: np.ndarray, pictures: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) bool, one of the samples that show one picture under one label."""
+    places = np.arange(len(labels))
+    of_what = np.where(pictures < 0, places, len(labels) + pictures * n_classes + labels)
+    return np.isin(places, np.unique(of_what, return_index=True)[1])
+
+
 def _order(unit: UnitRows, seed: int) -> np.ndarray:
     """An order of the rows that hangs on their vectors alone: along a direction drawn at random."""
     direction = np.random.default_rng(seed).normal(size=unit.dim).astype(np.float32)
@@ -148,4 +161,4 @@ def _as_given(opinion: Opinion, back: np.ndarray, classes: np.ndarray) -> Opinio
     noise = opinion.noise
     fit = NoiseFit(noise.transition[np.ix_(place, place)], noise.sharpness, noise.shifts[place], noise.parameters)
     anchors = Anchors(opinion.anchors.shares[place], opinion.anchors.bounds[place])
-    return Opinion(turned[0], turned[1:], fit, anchors)
+    return Opinion(turned[0], turned[1:], fit, anchors, opinion.counts[back])

@@ -28,7 +28,7 @@ def formed(scores, labels, rng):
     views = [scores, *(scores + 0.1 * rng.normal(size=scores.shape) for _ in range(2))]
     anchors = find_anchors(softmax(scores), labels, **STAGE["noise_model"]["anchors"])
     noise = fit_noise(scores, labels, anchors, settings=STAGE["noise_model"])
-    return Opinion(noise.posterior(scores, labels), views, noise, anchors)
+    return Opinion(noise.posterior(scores, labels), views, noise, anchors, np.ones(len(labels), dtype=bool))
 
 
 def estimated(opinion, labels, groups=None, **settings):
