@@ -83,8 +83,8 @@ def _form(
     probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
-    folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
     shown = np.flatnonzero(counts)
+    folds = _folds(labels, groups, shown, n_folds=probe["folds"], seed=seed)
     shown = shown[_shown(labels[shown], n_classes, most=probe["fitted_on"], seed=seed)]
     probes = _probes(unit, order, folds, shown, probe, seed)
     views = [np.log(each + _LEAST) for each in _asked(probes, np.eye(n_classes)[labels], probe["penalties"])]
@@ -105,7 +105,7 @@ def _probes(
     straight, curved = (unit.again(order, center=center) for center in (False, True))
     landmarks = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["landmarks"]])
     return [
-        SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown),
+        SoftProbe(straight, linear_coordinates(straight, shown, n_coordinates=probe["coordinates"]), folds, shown),
         SoftProbe(curved, kernel_coordinates(curved, landmarks, shown, gamma=probe["gamma"]), folds, shown),
     ]
 
@@ -127,6 +127,13 @@ def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.nd
     return np.sort(np.concatenate([rare, others[: most - len(rare)]]))
 
 
+def _folds(labels: np.ndarray, groups: np.ndarray, shown: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
+    """(N,) folds as they are without copies, each of which lies in a group with its original."""
+    of_group = np.empty(int(groups.max()) + 1, dtype=np.int64)
+    of_group[groups[shown]] = grouped_folds(labels[shown], groups[shown], n_folds=n_folds, seed=seed)
+    return of_group[groups]
+
+
 def _counts(labels: np.ndarray, pictures: np.ndarray, n_classes: int) -> np.ndarray:
     """(N,) bool, one of the samples that show one picture under one label."""
     places = np.arange(len(labels))
@@ -137,7 +144,8 @@ def _counts(labels: np.ndarray, pictures: np.ndarray, n_classes: int) -> np.ndar
 def _order(unit: UnitRows, seed: int) -> np.ndarray:
     """An order of the rows that hangs on their vectors alone: along a direction drawn at random."""
     direction = np.random.default_rng(seed).normal(size=unit.dim).astype(np.float32)
-    along = np.concatenate([(unit.take(block) * direction).sum(axis=1) for block in unit.blocks()])
+    bare = unit.again(np.arange(len(unit)), center=False)  # a mean hangs on the other rows
+    along = np.concatenate([(bare.take(block) * direction).sum(axis=1) for block in bare.blocks()])
     return np.argsort(along, kind="stable")
 
 
