@@ -109,7 +109,11 @@ def fit_sharpness(scores: np.ndarray, labels: np.ndarray, known: NoiseFit, *, se
         return price - float(np.log(value).sum()), pull - gradient
 
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes]
-    found = minimize(loss, np.zeros(n_classes + 1), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
+    # Few labels can be explained by noise or by ambiguity: two optima, of which one start finds either.
+    starts = [np.append(sharpness, np.zeros(n_classes)) for sharpness in (0.0, 1.0, 2.0)]
+    options = {"maxiter": 60}
+    fits = [minimize(loss, each, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for each in starts]
+    found = min(fits, key=lambda each: each.fun)
     parameters = np.append(found.x, known.parameters[n_classes + 1 :])
     return NoiseFit(known.transition, float(np.exp(found.x[0])), found.x[1:], parameters)
 
