@@ -82,9 +82,7 @@ def test_a_later_call_begins_where_the_first_ended_and_comes_to_the_same(made):
     probe = probe_of(unit, folds)
     probe.out_of_fold(np.eye(K)[(labels + 1) % K], penalty=1.0)
     again = probe.out_of_fold(np.eye(K)[labels], penalty=1.0)
-    np.testing.assert_allclose(
-        again, probe_of(unit, folds).out_of_fold(np.eye(K)[labels], penalty=1.0), atol=2e-2
-    )
+    np.testing.assert_allclose(again, probe_of(unit, folds).out_of_fold(np.eye(K)[labels], penalty=1.0), atol=2e-2)
 
 
 def test_where_nobody_else_is_all_classes_are_as_likely(made):
