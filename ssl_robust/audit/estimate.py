@@ -67,7 +67,7 @@ def estimate_errors(
     low, high = np.clip(found + low, 0, 1), np.clip(found + high, 0, 1)
     rate, *by_class = (Interval(*map(float, each)) for each in zip(found, low, high, strict=True))
     matrix = opinion.noise.transition
-    bounds = matrix + np.stack(_quantiles(matrices.reshape(len(matrices), -1), tails)).reshape(2, *matrix.shape)
+    bounds = matrix + _quantiles(matrices.reshape(len(matrices), -1), tails).reshape(2, *matrix.shape)
     return Estimate(
         n=len(labels),
         rate=rate,
@@ -121,8 +121,9 @@ def _draws(
     for draw in range(settings["n_resamples"]):
         rows = np.concatenate([members[group] for group in rng.integers(len(members), size=n_drawn)])
         scores, given = opinion.views[draw % len(opinion.views)][rows], labels[rows]
-        anchors = find_anchors(softmax(scores), given, **noise_model["anchors"])
-        fit = fit_noise(scores, given, anchors, settings=noise_model, start=opinion.noise)
+        counts = opinion.counts[rows]
+        anchors = find_anchors(softmax(scores[counts]), given[counts], **noise_model["anchors"])
+        fit = fit_noise(scores[counts], given[counts], anchors, settings=noise_model, start=opinion.noise)
         wrong = 1 - fit.posterior(scores, given)[np.arange(len(given)), given]
         shares[draw], matrices[draw] = _shares(wrong, given, n_classes), fit.transition
     unknown = rng.normal(scale=settings["unknown"], size=len(shares))[:, None]

@@ -51,7 +51,7 @@ class Evidence:
         """What probes and the noise matrix make of each label."""
         formed = form_opinion(
             self.unit, self.labels, self.groups, n_classes=self.n_classes, probe=self.probe,
-            noise_model=self.noise_model, seed=self.seed,
+            noise_model=self.noise_model, seed=self.seed, pictures=self.pictures,
         )  # fmt: skip
         return formed if self.pictures is None else settle_conflicts(formed, self.labels, self.pictures)
 

@@ -37,12 +37,14 @@ class Opinion:
         views: logarithms of the first opinions, each (N, K): of all probes together, then of each alone.
         noise: the noise matrix, as fitted to the first of them.
         anchors: of the first of them.
+        counts: (N,) bool, False for copies of a picture under a label that it has already: they are no witnesses.
     """
 
     posterior: np.ndarray
     views: list[np.ndarray] = field(repr=False)
     noise: NoiseFit
     anchors: Anchors
+    counts: np.ndarray = field(repr=False)
 
     def wrong(self, labels: np.ndarray) -> np.ndarray:
         """(N,) probability that the label as given is wrong."""
@@ -50,12 +52,13 @@ class Opinion:
 
     def of(self, rows: np.ndarray) -> Opinion:
         """What is believed of some labels, given all."""
-        return Opinion(self.posterior[rows], [each[rows] for each in self.views], self.noise, self.anchors)
+        return Opinion(self.posterior[rows], [each[rows] for each in self.views], self.noise, self.anchors,
+                       self.counts[rows])  # fmt: skip
 
 
 def form_opinion(
     unit: UnitRows, labels: np.ndarray, groups: np.ndarray, *, n_classes: int, probe: Mapping[str, Any],
-    noise_model: Mapping[str, Any], seed: int,
+    noise_model: Mapping[str, Any], seed: int, pictures: np.ndarray | None = None,
 ) -> Opinion:  # fmt: skip
     """Labels and vectors -> what is believed of each label.
 
@@ -70,27 +73,30 @@ def form_opinion(
         probe: the node `probe` of configs/audit.yaml.
         noise_model: the node `noise_model` of configs/audit.yaml.
         seed: of folds and landmarks.
+        pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
     """
     order = _order(unit, seed)
     classes = _class_order(labels[order], n_classes)
     given, own = np.argsort(classes)[labels[order]], _by_first(groups[order])
-    opinion = _form(unit, order, given, own, n_classes, probe, noise_model, seed)
+    counts = _counts(given, np.full(len(given), -1) if pictures is None else pictures[order], n_classes)
+    opinion = _form(unit, order, given, own, counts, n_classes, probe, noise_model, seed)
     return _as_given(opinion, np.argsort(order), classes)
 
 
 def _form(
-    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_classes: int,
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, counts: np.ndarray, n_classes: int,
     probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
-    folds = grouped_folds(labels, groups, n_folds=probe["folds"], seed=seed)
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[: probe["fitted_on"]])
-    probes = _probes(unit, order, labels, n_classes, folds, probe, seed)
+    shown = np.flatnonzero(counts)
+    folds = _folds(labels, groups, shown, n_folds=probe["folds"], seed=seed)
+    drawn = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["fitted_on"]])
+    probes = _probes(unit, order, labels, n_classes, folds, shown, probe, seed)
     given = np.eye(n_classes, dtype=np.float32)[labels]
     pairs = list(zip(probes, probe["penalties"], strict=True))
     views = [_log(each.out_of_fold(given, penalty=penalty)) for each, penalty in pairs]
     together = np.mean(views, axis=0)
-    anchors = find_anchors(softmax(together), labels, **noise_model["anchors"])
+    anchors = find_anchors(softmax(together[counts]), labels[counts], **noise_model["anchors"])
     noise = fit_noise(together[drawn], labels[drawn], anchors, settings=noise_model)
     posterior = noise.posterior(together, labels)
     # The fewer errors there are, the more may be learned from the labels.
@@ -104,23 +110,22 @@ def _form(
             axis=0,
         )
         posterior = fit_sharpness(again[drawn], labels[drawn], noise, settings=noise_model).posterior(again, labels)
-    return Opinion(posterior, [together, *views], noise, anchors)
+    return Opinion(posterior, [together, *views], noise, anchors, counts)
 
 
 def _probes(
-    unit: UnitRows, order: np.ndarray, labels: np.ndarray, n_classes: int, folds: np.ndarray,
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, n_classes: int, folds: np.ndarray, shown: np.ndarray,
     probe: Mapping[str, Any], seed: int,
 ) -> list[SoftProbe]:  # fmt: skip
     """The straight and the curved one."""
-    shown = _shown(labels, n_classes, most=probe["fitted_on"], seed=seed)
-    sizes, n_shown = (np.bincount(each, minlength=n_classes) for each in (labels, labels[shown]))
-    counts = (sizes / np.maximum(n_shown, 1) * (len(shown) / len(labels)))[labels[shown]]
+    fitted = shown[_shown(labels[shown], n_classes, most=probe["fitted_on"], seed=seed)]
+    sizes, n_fitted = (np.bincount(labels[rows], minlength=n_classes) for rows in (shown, fitted))
+    stands_for = (sizes / np.maximum(n_fitted, 1) * (len(fitted) / len(shown)))[labels[fitted]]
     straight, curved = (unit.again(order, center=center) for center in (False, True))
-    landmarks = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["landmarks"]])
-    return [
-        SoftProbe(straight, linear_coordinates(straight, n_coordinates=probe["coordinates"]), folds, shown, counts),
-        SoftProbe(curved, kernel_coordinates(curved, landmarks, shown, gamma=probe["gamma"]), folds, shown, counts),
-    ]
+    landmarks = np.sort(np.random.default_rng(seed).permutation(fitted)[: probe["landmarks"]])
+    line = linear_coordinates(straight, fitted, n_coordinates=probe["coordinates"])
+    curve = kernel_coordinates(curved, landmarks, fitted, gamma=probe["gamma"])
+    return [SoftProbe(straight, line, folds, fitted, stands_for), SoftProbe(curved, curve, folds, fitted, stands_for)]
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
@@ -140,10 +145,25 @@ def _shown(labels: np.ndarray, n_classes: int, *, most: int, seed: int) -> np.nd
     return np.sort(np.concatenate([rare, others[: most - len(rare)]]))
 
 
+def _folds(labels: np.ndarray, groups: np.ndarray, shown: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
+    """(N,) folds as they are without copies, each of which lies in a group with its original."""
+    of_group = np.empty(int(groups.max()) + 1, dtype=np.int64)
+    of_group[groups[shown]] = grouped_folds(labels[shown], groups[shown], n_folds=n_folds, seed=seed)
+    return of_group[groups]
+
+
+def _counts(labels: np.ndarray, pictures: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) bool, one of the samples that show one picture under one label."""
+    places = np.arange(len(labels))
+    of_what = np.where(pictures < 0, places, len(labels) + pictures * n_classes + labels)
+    return np.isin(places, np.unique(of_what, return_index=True)[1])
+
+
 def _order(unit: UnitRows, seed: int) -> np.ndarray:
     """An order of the rows that hangs on their vectors alone: along a direction drawn at random."""
     direction = np.random.default_rng(seed).normal(size=unit.dim).astype(np.float32)
-    along = np.concatenate([(unit.take(block) * direction).sum(axis=1) for block in unit.blocks()])
+    bare = unit.again(np.arange(len(unit)), center=False)  # a mean hangs on the other rows
+    along = np.concatenate([(bare.take(block) * direction).sum(axis=1) for block in bare.blocks()])
     return np.argsort(along, kind="stable")
 
 
@@ -168,4 +188,4 @@ def _as_given(opinion: Opinion, back: np.ndarray, classes: np.ndarray) -> Opinio
     fit = NoiseFit(noise.transition[np.ix_(place, place)], noise.sharpness, noise.shifts[place], noise.parameters)
     of = opinion.anchors
     anchors = Anchors(of.shares[place], of.bounds[place], of.labels[np.ix_(place, place)])
-    return Opinion(turned[0], turned[1:], fit, anchors)
+    return Opinion(turned[0], turned[1:], fit, anchors, opinion.counts[back])

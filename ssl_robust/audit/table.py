@@ -104,8 +104,8 @@ def ranked(
         UserError: saved neighbours do not fit.
     """
     vectors = np.asanyarray(vectors)
-    if vectors.dtype.kind not in "biuf":
-        raise ValueError(f"vectors are of the type {vectors.dtype}; expected real numbers, (N, D)")
+    if vectors.dtype.kind not in "biuf" or vectors.ndim != 2:
+        raise ValueError(f"vectors have the shape {vectors.shape} and type {vectors.dtype}; expected numbers, (N, D)")
     codes, classes = encode(labels)
     for name, values in (("labels", codes), ("groups", groups), ("ids", ids)):
         if values is not None and len(values) != len(vectors):

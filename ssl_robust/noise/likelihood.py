@@ -113,8 +113,11 @@ def _sharpened(scores: np.ndarray, columns: np.ndarray, settings: Mapping[str, A
 
     n_classes = scores.shape[1]
     bounds = [_LIMITS["sharpness"], *[_LIMITS["shift"]] * n_classes]
-    begin = np.zeros(n_classes + 1)
-    return minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": settings["steps"]}).x
+    # Few labels can be explained by noise or by ambiguity: two optima, of which one start finds either.
+    starts = [np.append(sharpness, np.zeros(n_classes)) for sharpness in (0.0, 1.0, 2.0)]
+    options = {"maxiter": settings["steps"]}
+    fits = [minimize(loss, each, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for each in starts]
+    return min(fits, key=lambda each: each.fun).x
 
 
 @dataclass(frozen=True)

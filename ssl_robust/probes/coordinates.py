@@ -39,14 +39,15 @@ class Coordinates:
         return (self.features(rows) - self.mean) @ self.axes
 
 
-def linear_coordinates(unit: UnitRows, *, n_coordinates: int) -> Coordinates:
+def linear_coordinates(unit: UnitRows, fitted_on: np.ndarray, *, n_coordinates: int) -> Coordinates:
     """The principal axes of the standardised vectors.
 
     Args:
         unit: N vectors.
+        fitted_on: rows that are standardised and whose axes are taken.
         n_coordinates: axes kept, at most D.
     """
-    mean, covariance = _moments(unit, lambda rows: rows, np.arange(len(unit)))
+    mean, covariance = _moments(unit, lambda rows: rows, fitted_on)
     deviation = np.sqrt(np.maximum(np.diag(covariance), 0))
     scale = np.where(deviation > _FLAT * deviation.max(initial=0), 1 / np.maximum(deviation, 1e-30), 0)
     variances, axes = _principal(covariance * np.outer(scale, scale), n_coordinates)

@@ -14,7 +14,13 @@ def opinion_on(seen, labels):
     """What is believed of labels whose scans alone say `seen`."""
     posterior = np.asarray(seen) * T[:, labels].T
     posterior /= posterior.sum(axis=1, keepdims=True)
-    return Opinion(posterior, [], NoiseFit(T, 1.0, np.zeros(3), np.zeros(0)), Anchors(np.zeros(3), np.zeros(3)))
+    return Opinion(
+        posterior,
+        [],
+        NoiseFit(T, 1.0, np.zeros(3), np.zeros(0)),
+        Anchors(np.zeros(3), np.zeros(3), np.eye(3)),
+        np.ones(len(labels), bool),
+    )
 
 
 def test_two_labels_of_one_picture_as_written_out():

@@ -21,7 +21,7 @@ def test_arrays_of_the_labelled_scans(convert, tmp_path, capsys):
     assert not (out / "pred_probs.npy").exists()
     said = capsys.readouterr().out
     assert "Left out 1 scans without a label" in said
-    assert "cleanlab wants pred_probs too, which to.probabilities= writes" in said
+    assert "cleanlab wants pred_probs too, which to.probabilities=RUN of a finetune run writes" in said
 
 
 def test_probabilities_of_a_run_are_put_in_the_order_of_scans_and_classes(convert, tmp_path, capsys):

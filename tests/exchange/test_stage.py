@@ -27,11 +27,11 @@ def audit(tmp_path):
 
 @pytest.fixture
 def larger_audit(tmp_path):
-    """A real one: of twelve vectors whose ids are those of the table's four scans and eight more."""
+    """A real one: of 44 vectors whose ids are those of the table's four scans and forty more."""
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "E.npy", rng.normal(size=(12, 4)) + 5 * np.eye(4)[[0, 1, 1, 1, *[0, 1] * 4]])
-    ids = ["first", "=2nd()", "b/2.png", "4th", *map(str, range(8))]
-    labels = pd.DataFrame({"sample_id": ids, "label": ["ill", "well", None, "ill", *["ill", "well"] * 4]})
+    np.save(tmp_path / "E.npy", rng.normal(size=(44, 4)) + 5 * np.eye(4)[[0, 1, 1, 1, *[0, 1] * 20]])
+    ids = ["first", "=2nd()", "b/2.png", "4th", *map(str, range(40))]
+    labels = pd.DataFrame({"sample_id": ids, "label": ["ill", "well", None, "ill", *["ill", "well"] * 20]})
     labels.to_csv(tmp_path / "L.csv", index=False)
     out = tmp_path / "audit"
     options = [f"data.path={tmp_path / 'E.npy'}", f"data.labels={tmp_path / 'L.csv'}", "neighbors.k=3"]

@@ -21,14 +21,16 @@ def made():
 
 def probe_of(unit, folds, fitted_on=None):
     fitted_on = np.arange(len(unit)) if fitted_on is None else fitted_on
-    return SoftProbe(unit, linear_coordinates(unit, n_coordinates=8), folds, fitted_on)
+    return SoftProbe(
+        unit, linear_coordinates(unit, np.arange(len(unit)), n_coordinates=8), folds, fitted_on, np.ones(len(fitted_on))
+    )
 
 
 @pytest.mark.parametrize("penalty", [1.0, 30.0])
 def test_hard_labels_give_what_scikit_learn_gives(made, penalty):
     unit, labels, folds = made
     got = probe_of(unit, folds).out_of_fold(np.eye(K)[labels], penalty=penalty)
-    seen = linear_coordinates(unit, n_coordinates=8).of(unit.take(slice(None)))
+    seen = linear_coordinates(unit, np.arange(len(unit)), n_coordinates=8).of(unit.take(slice(None)))
     for fold in range(4):
         inside = folds != fold
         theirs = LogisticRegression(C=1 / penalty, max_iter=1000, tol=1e-8).fit(seen[inside], labels[inside])
@@ -41,7 +43,7 @@ def test_soft_labels_minimise_the_loss_written_out(made):
     unit, _, folds = made
     shares = np.random.default_rng(1).dirichlet([1, 1, 1], size=N)
     got = probe_of(unit, folds).out_of_fold(shares, penalty=2.0)
-    seen = linear_coordinates(unit, n_coordinates=8).of(unit.take(slice(None))).astype(np.float64)
+    seen = linear_coordinates(unit, np.arange(len(unit)), n_coordinates=8).of(unit.take(slice(None))).astype(np.float64)
     inside = folds != 0
 
     def predicted(flat, rows):
@@ -82,9 +84,7 @@ def test_a_later_call_begins_where_the_first_ended_and_comes_to_the_same(made):
     probe = probe_of(unit, folds)
     probe.out_of_fold(np.eye(K)[(labels + 1) % K], penalty=1.0)
     again = probe.out_of_fold(np.eye(K)[labels], penalty=1.0)
-    np.testing.assert_allclose(
-        again, probe_of(unit, folds).out_of_fold(np.eye(K)[labels], penalty=1.0), atol=2e-2
-    )
+    np.testing.assert_allclose(again, probe_of(unit, folds).out_of_fold(np.eye(K)[labels], penalty=1.0), atol=2e-2)
 
 
 def test_where_nobody_else_is_all_classes_are_as_likely(made):
