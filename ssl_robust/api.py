@@ -107,18 +107,21 @@ def audit(
         labels: (N,) class names or codes as given; None, NaN and -1 mean unlabelled.
         groups: (N,) patients; their own other scans then do not vouch for a label.
         ids: (N,) names of the samples, the row numbers where None; they settle equal scores.
-        options: `k`, voters; `temperature`, a vote weighs exp(cosine similarity / temperature); `center`, whether the
-            mean is taken off the vectors first; `index` and `recall`, how exactly neighbours are searched;
-            `n_neighbors`, how many are named; `seed`. Their defaults are those of configs/neighbors/auto.yaml and
-            configs/audit.yaml.
+        options: `score`, a file of configs/score, the ensemble where left out; `k`, neighbours; `temperature`, a vote
+            weighs exp(cosine similarity / temperature); `center`, whether the mean is taken off the vectors first;
+            `index` and `recall`, how exactly neighbours are searched; `n_neighbors`, how many are named; `seed`. Their
+            defaults are those of configs/neighbors/auto.yaml and configs/audit.yaml.
 
     Returns:
-        N rows in input order: `sample_id`; `label`; `suggested_label`, the class with most votes; `score` in [0, 1],
-        higher = more likely mislabelled; `rank`, 1 = look first; `neighbors`, ids of the nearest samples. The last four
-        are missing where there is no label.
+        N rows in input order: `sample_id`; `label`; `suggested_label`, another class where the label is more likely
+        wrong than right; `score` in [0, 1], higher = more likely mislabelled; `p_mislabeled`, the probability of it,
+        missing where a class has too few patients; `rank`, 1 = look first; `evidence`, the effective number of other
+        patients among the neighbours; `neighbors`, ids of the nearest samples. All but the first two are missing where
+        there is no label. `.attrs` has `estimate`, how many labels are wrong, or `estimate_why` not; and `transition`,
+        which are taken for which, as audit.json has them.
 
     Raises:
-        ValueError: no labels, lengths differ (the message states both), or vectors hold NaN.
+        ValueError: no labels, lengths differ (the message states both), vectors hold NaN, or there is no such score.
     """
     from ssl_robust.audit.table import audit_table
 

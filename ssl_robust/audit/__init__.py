@@ -2,8 +2,8 @@
 
     table = sr.audit(vectors, labels, groups=patients)   # or sr.audit(sr.embed("runs/ssl", "scans.csv"))
 
-gives a DataFrame with the columns `sample_id, label, suggested_label, score, rank, neighbors`, rank 1 = look first;
-`help(ssl_robust.api.audit)` has all arguments.
+gives a DataFrame with the columns `sample_id, label, suggested_label, score, p_mislabeled, rank, evidence, neighbors`,
+rank 1 = look first; `help(ssl_robust.api.audit)` has all arguments.
 
 As `sr.audit(vectors, labels, groups=patients)` this room is also the function of the Python API,
 `ssl_robust.api.audit`: Python binds an imported sub-package to its name in the package, so that a function of the
