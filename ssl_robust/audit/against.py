@@ -83,18 +83,22 @@ def against(
     found = judge(voters, vectors[rows], to_theirs[given[rows]], own, **search)
     ids = manifest.table["sample_id"].to_numpy(dtype=object)
     named = found.neighbors.indices[:, : settings["n_neighbors"]]
+    suggested, p = found.suggested, None
+    if reference.p_mislabeled is not None:
+        p = calibrated(
+            voters, reference.p_mislabeled, found.score, n=settings["reference_sample"], seed=settings["seed"], **search
+        )
+        suggested = np.where(p >= 0.5, suggested, to_theirs[given[rows]])
     columns: dict[str, Any] = {
-        "suggested_label": np.array(reference.classes, dtype=object)[found.suggested],
+        "suggested_label": np.array(reference.classes, dtype=object)[suggested],
         "score": found.score,
         "rank": pd.array(_ranks(found.score, ids[rows]), dtype="Int64"),
         "neighbors": pd.Series(
             [[reference.ids[j] for j in line if j >= 0] for line in named], dtype=object, index=rows
         ),
     }
-    if reference.p_mislabeled is not None:
-        columns["p_mislabeled"] = calibrated(
-            voters, reference.p_mislabeled, found.score, n=settings["reference_sample"], seed=settings["seed"], **search
-        )
+    if p is not None:
+        columns["p_mislabeled"] = p
     labels = pd.Categorical.from_codes(given, list(manifest.classes))
     table = pd.DataFrame({"sample_id": ids, "label": labels}).join(pd.DataFrame(columns, index=rows))
     order = ["sample_id", "label", "suggested_label", "score", "p_mislabeled", "rank", "neighbors"]

@@ -96,7 +96,7 @@ def _write(
         noise = {"kind": corruption.kind, "rate": corruption.rate, "realised_rate": corruption.realised_rate}
     readers = None if manifest.votes is None else agreement(manifest.votes, pd.Series(manifest.table["label"]))
     made = {
-        "score": settings["score"]["_target_"].rpartition(".")[2],
+        "score": settings["score"]["_target_"].rpartition(".")[2] if reference is None else "knn",
         "neighbors": in_words(found.how),
         "search": found.how,
         "k": found.how["k"],

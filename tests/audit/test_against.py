@@ -126,8 +126,8 @@ def test_a_scan_that_was_in_the_reference_does_not_vouch_for_itself(tmp_path, ol
 
 
 def test_suspects_of_the_reference_weigh_less_and_probabilities_come_along(tmp_path, new):
-    for run, doubt in (("kept", "1.0"), ("plain", "0.01")):
-        file = tmp_path / run / "audit.csv"
+    for place, doubt in (("kept", "1.0"), ("plain", "0.01")):
+        file = tmp_path / place / "audit.csv"
         table = read_table(file)
         wrong = table["sample_id"] == "old/4"
         table["p_mislabeled"] = pd.Series(np.where(wrong, doubt, "0.01"), dtype="string")

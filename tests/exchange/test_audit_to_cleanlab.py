@@ -100,8 +100,8 @@ def test_issues_and_quality_are_the_audits(made, tmp_path):
 @pytest.mark.parametrize(
     ("audit", "options", "sentence"),
     [
-        ("plain", ["to.graph=true"], "kept no neighbours for knn_graph.npz; audit again with neighbors.save=true, or leave"),
-        ("audit", ["first=5", "to.graph=true"], "54 of the 59 audited scans are not exported, and knn_graph.npz is of all of them"),
+        ("plain", ["to.graph=true"], "kept no neighbours for knn_graph.npz; audit again with neighbors.save=true, or"),
+        ("audit", ["first=5", "to.graph=true"], "54 of the 59 audited scans are not exported, and knn_graph.npz is of"),
         ("audit", ["first=0"], "first=0 does not fit; expected a number of scans, e.g. 200"),
         ("audit", ["to.graf=false"], "convert has no option to.graf, did you mean to.graph"),
     ],
