@@ -10,6 +10,7 @@ import pytest
 from ssl_robust.audit.stage import audit
 from ssl_robust.data.columns import read_table
 from ssl_robust.report import render
+from ssl_robust.run import write_json
 from ssl_robust.settings import compose
 
 QUICK = ["estimate.n_resamples=4", "bootstrap.n_resamples=4"]
@@ -104,3 +105,18 @@ def test_a_class_of_one_in_a_hundred_is_not_eaten(start):
         assert each["n_wrong"] == (given != truth)[mine].sum()
         found = each["n_wrong_estimate"]
         assert 0 <= found["low"] <= found["estimate"] <= found["high"] <= each["n"]
+
+
+def test_the_margin_of_a_training_run_is_a_score(start, tmp_path):
+    vectors, labels, patients = planted()
+    run = tmp_path / "tuned"
+    run.mkdir()
+    write_json(run / "run.json", {"stage": "finetune", "schema_version": 1, "config": {}})
+    ids = [f"scan-{row:04d}" for row in range(120)]
+    pd.DataFrame({"sample_id": ids, "split": "train", "given_label": labels}).to_csv(run / "labels.csv", index=False)
+    margin = np.tile(np.where(np.arange(120) == 30, -5, 4), (3, 1)).astype(np.float32)
+    np.savez(run / "dynamics.npz", margin=margin, loss=-margin, rows=np.arange(120))
+    out = start(vectors, labels, "score=aum", f"dynamics='{run}'", patient_id=patients)
+    table = read_table(out / "audit.csv")
+    assert table["rank"].astype(int).idxmin() == 30
+    assert table["score"].nunique() == 2
