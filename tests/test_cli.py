@@ -112,7 +112,7 @@ def test_several_processes_are_refused_where_they_would_do_the_same(stage, tmp_p
 
 
 def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_data():
-    assert STAGES["audit"].next_step.startswith("sort {out}/audit.csv by its column rank")
+    assert STAGES["audit"].next_step.startswith("sort the table in {out} by its column rank")
 
 
 def test_the_next_command_can_be_copied(monkeypatch, tmp_path, capsys):

@@ -66,8 +66,8 @@ def test_groups_choose_a_stronger_penalty_when_patients_can_be_memorised():
     labels = rng.integers(2, size=100)[groups]
     vectors = rng.normal(size=(100, 60))[groups] + 0.3 * rng.normal(size=(600, 60))
     vectors[:, 0] += 1.5 * labels
-    alone = probes._best_strength(vectors, labels, np.arange(600), n_classes=2, seed=0)
-    together = probes._best_strength(vectors, labels, groups, n_classes=2, seed=0)
+    alone = probes.quick._best_strength(vectors, labels, np.arange(600), n_classes=2, seed=0)
+    together = probes.quick._best_strength(vectors, labels, groups, n_classes=2, seed=0)
     assert together < alone
 
 

@@ -94,7 +94,7 @@ def test_a_class_of_one_in_a_hundred_is_not_eaten(start):
     flagged = (table["label"] != table["suggested_label"]).to_numpy()
     rightly_rare = (truth == 1) & (given == 1)
     assert flagged[rightly_rare].mean() < 0.2
-    assert flagged[(truth == 0) & (given == 1)].mean() > 0.9
+    assert flagged[(truth == 0) & (given == 1)].mean() > 0.8
     score = table["score"].astype(float).to_numpy()
     assert score[(truth == 1) & (given == 0)].min() > np.quantile(score[(truth == 0) & (given == 0)], 0.99)
     summary = json.loads((out / "audit.json").read_text())

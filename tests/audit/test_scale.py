@@ -102,8 +102,8 @@ def test_shares_are_the_same_in_blocks(monkeypatch):
 def test_the_python_api_takes_the_search(embeddings, tmp_path):
     vectors = np.load(tmp_path / "E.npy")
     labels = pd.read_csv(tmp_path / "L.csv")["label"]
-    exact = audit_table(vectors, labels, index="exact")
-    found = audit_table(vectors, labels, index="ivf", recall=1.0, seed=3)
+    exact = audit_table(vectors, labels, index="exact", score="knn")
+    found = audit_table(vectors, labels, index="ivf", recall=1.0, seed=3, score="knn")
     assert np.corrcoef(exact["score"], found["score"])[0, 1] > 0.99
     with pytest.raises(ValueError, match="index is annoy"):
         audit_table(vectors, labels, index="annoy")
