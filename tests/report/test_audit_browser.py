@@ -177,7 +177,7 @@ def test_the_keys(opened, small):
         page.keyboard.press("/")
         page.keyboard.type("jk/?0000")
         assert page.input_value("#search") == "jk/?0000"
-        assert page.inner_text("#count") == "0 of 60 suspects"
+        page.locator("#count", has_text="0 of 60 suspects").wait_for()
         page.fill("#search", "")
         page.keyboard.press("Tab")
         page.keyboard.press("?")
