@@ -44,8 +44,9 @@ def simifeat_rank(evidence: Evidence, *, temperature: float, wrong_shares: Seque
 
     so that within a class the order is the vote's, and suspects of all classes come before everybody else. Between
     suspects the vote decides, not the rank: by rank, half of a noisy class would come before the second scan of a clean
-    one, and measured worse. All hangs on the shares. The confident joint tells the classes that are noisy but takes
-    a weak probe's doubts for errors; where it does, the score is little better or worse than the vote alone.
+    one, and measured worse with estimated shares. All hangs on the shares. The confident joint tells the classes that
+    are noisy but takes a weak probe's doubts for errors; where it does, the score is little better or worse than the
+    vote alone.
 
     Args:
         evidence: its neighbours vote; its probabilities are asked for where `wrong_shares` is None.
