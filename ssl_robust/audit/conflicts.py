@@ -11,6 +11,19 @@ from ssl_robust.audit.opinion import Opinion
 _LEAST = 1e-12
 
 
+def sure_errors(labels: np.ndarray, pictures: np.ndarray | None) -> int:
+    """How many labels are wrong for sure: of the labels of one picture, all but one.
+
+    Args:
+        labels: (N,) ints, as given.
+        pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
+    """
+    if pictures is None or not (pictures >= 0).any():
+        return 0
+    pairs = np.unique(np.stack([pictures, labels])[:, pictures >= 0], axis=1)[0]
+    return len(pairs) - len(np.unique(pairs))
+
+
 def settle_conflicts(opinion: Opinion, labels: np.ndarray, pictures: np.ndarray) -> Opinion:
     """Samples that show one picture have one true class, which all of their labels speak of.
 

@@ -40,7 +40,7 @@ class Estimate:
 
 def estimate_errors(
     opinion: Opinion, labels: np.ndarray, groups: np.ndarray, *, settings: Mapping[str, Any],
-    noise_model: Mapping[str, Any], seed: int,
+    noise_model: Mapping[str, Any], seed: int, least: int = 0,
 ) -> Estimate:  # fmt: skip
     """The number of wrong labels with intervals by bootstrap over patients.
 
@@ -55,6 +55,7 @@ def estimate_errors(
         settings: the node `estimate` of configs/audit.yaml.
         noise_model: the node `noise_model` of it.
         seed: of the draws.
+        least: labels that are wrong for sure, below which no interval goes.
     """
     n_classes = opinion.posterior.shape[1]
     wrong = opinion.wrong(labels)
@@ -65,6 +66,7 @@ def estimate_errors(
     low, high = _quantiles(draws, tails)
     found = np.append(wrong.mean(), shares)
     low, high = np.clip(found + low, 0, 1), np.clip(found + high, 0, 1)
+    low[0] = min(max(low[0], least / len(labels)), found[0])
     rate, *by_class = (Interval(*map(float, each)) for each in zip(found, low, high, strict=True))
     matrix = opinion.noise.transition
     bounds = matrix + _quantiles(matrices.reshape(len(matrices), -1), tails).reshape(2, *matrix.shape)

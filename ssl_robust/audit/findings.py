@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.audit.duplicates import count_duplicates, duplicates_table
+from ssl_robust.audit.evidence import Evidence
 from ssl_robust.audit.gathered import Gathered
 from ssl_robust.audit.judged import Judged
 from ssl_robust.audit.map import write_map
@@ -17,6 +18,8 @@ from ssl_robust.audit.outliers import outlier_scores, outliers_table
 from ssl_robust.audit.patients import patient_verdicts
 from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.written import write_table
+from ssl_robust.noise.confident_joint import confident_joint
+from ssl_robust.noise.hoc import hoc
 
 
 def write_findings(
@@ -75,6 +78,23 @@ def verdicts_on_patients(
         "n_wrong": int(wrong.sum()),
         "n_scans": int(table["n"].to_numpy()[wrong].sum()),
     }
+
+
+def other_rates(evidence: Evidence, *, pseudo_samples: float) -> dict[str, float]:
+    """The share of wrong labels by published estimators, beside our own: upper figures where features confuse classes.
+
+    Args:
+        evidence: of N labelled samples.
+        pseudo_samples: see `noise.hoc.hoc`.
+
+    Returns:
+        `confident_joint` and, where there are two neighbours, `hoc`.
+    """
+    labels, n_classes = evidence.labels, evidence.n_classes
+    rates = {"confident_joint": confident_joint(evidence.probabilities, labels, n_classes=n_classes).rate}
+    if evidence.neighbors.indices.shape[1] >= 2:
+        rates["hoc"] = hoc(evidence.neighbors, labels, n_classes=n_classes, pseudo_samples=pseudo_samples).rate
+    return {name: round(rate, 6) for name, rate in rates.items()}
 
 
 def _known(manifest: Manifest, column: str, rows: np.ndarray) -> np.ndarray | None:

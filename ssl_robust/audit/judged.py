@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_robust.audit.conflicts import sure_errors
 from ssl_robust.audit.estimate import Estimate, estimate_errors
 from ssl_robust.audit.gathered import Gathered
 from ssl_robust.audit.scores.chosen import score
@@ -70,7 +71,8 @@ def judge_labels(gathered: Gathered, *, settings: Mapping[str, Any], seed: int) 
         known = np.flatnonzero(~unknown)
         drawn = np.unique(gathered.patients[known], return_inverse=True)[1]
         estimate = estimate_errors(evidence.opinion.of(known), labels[known], drawn, settings=limits,
-                                   noise_model=settings["noise_model"], seed=seed)  # fmt: skip
+                                   noise_model=settings["noise_model"], seed=seed,
+                                   least=sure_errors(labels, evidence.pictures))  # fmt: skip
     return Judged(scores, p_mislabeled.round(_DECIMALS), suggested, n_patients, can_be_judged, estimate, why)
 
 

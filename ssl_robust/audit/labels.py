@@ -11,7 +11,7 @@ import pandas as pd
 
 from ssl_robust.audit.against import against
 from ssl_robust.audit.estimate import as_record
-from ssl_robust.audit.findings import verdicts_on_patients, write_findings
+from ssl_robust.audit.findings import other_rates, verdicts_on_patients, write_findings
 from ssl_robust.audit.judged import Judged
 from ssl_robust.audit.material import Material
 from ssl_robust.audit.reference_run import Reference, patients_are_numbers
@@ -87,6 +87,8 @@ def _among_themselves(material: Material, given: np.ndarray, settings: dict[str,
         table["patient_verdict"] = pd.Series(said, index=rows, dtype="string")
     counts = write_findings(out, gathered, manifest, rows, settings)
     record = as_record(judged.estimate, judged.why, classes)
+    if judged.estimate is not None:
+        record["other_rates"] = other_rates(gathered.evidence, pseudo_samples=settings["estimate"]["pseudo_samples"])
     return Audited(table, gathered.how, judged, {**record, **counts, "patients": patients})
 
 

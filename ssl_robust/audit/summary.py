@@ -68,10 +68,10 @@ def _effort(table: pd.DataFrame) -> list[dict[str, float]]:
     """Expected wrong labels among the first n by rank, at up to 200 n."""
     if "p_mislabeled" not in table:
         return []
-    labelled = table[table["rank"].notna()]
-    p = labelled["p_mislabeled"].to_numpy(dtype=np.float64, na_value=0.0)
-    order = np.argsort(labelled["rank"].to_numpy(dtype=np.int64))
-    found = np.concatenate([[0.0], np.cumsum(np.nan_to_num(p)[order])])
+    labelled = table["rank"].notna().to_numpy(dtype=bool)
+    p = np.nan_to_num(table["p_mislabeled"].to_numpy(dtype=np.float64, na_value=0.0)[labelled])
+    order = np.argsort(table["rank"].to_numpy(dtype=np.float64, na_value=np.inf)[labelled])
+    found = np.concatenate([[0.0], np.cumsum(p[order])])
     # Half of the points among the first tenth, where reading begins.
     first = np.linspace(0, len(p) / 10, _POINTS // 2)
     cuts = np.unique(np.concatenate([first, np.linspace(len(p) / 10, len(p), _POINTS // 2)]).round().astype(int))

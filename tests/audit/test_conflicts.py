@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_robust.audit.conflicts import settle_conflicts
+from ssl_robust.audit.conflicts import settle_conflicts, sure_errors
 from ssl_robust.audit.opinion import Opinion
 from ssl_robust.audit.table import audit_table
 from ssl_robust.noise.anchors import Anchors
@@ -21,6 +21,12 @@ def opinion_on(seen, labels):
         Anchors(np.zeros(3), np.zeros(3), np.eye(3)),
         np.ones(len(labels), bool),
     )
+
+
+def test_of_the_labels_of_one_picture_all_but_one_are_wrong():
+    labels, pictures = np.array([0, 1, 1, 2, 0, 0, 2]), np.array([3, 3, 3, 3, 5, 5, -1])
+    assert sure_errors(labels, pictures) == 2
+    assert sure_errors(labels, np.full(7, -1)) == sure_errors(labels, None) == 0
 
 
 def test_two_labels_of_one_picture_as_written_out():
