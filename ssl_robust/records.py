@@ -7,7 +7,7 @@ ready-made embeddings never pays for torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,6 +90,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Believed:
+    """What is believed of N labels as given, without knowing a true one.
+
+    Attributes:
+        posterior: (N, K) float32 p(true class | sample, label as given), rows sum to one.
+        transition: (K, K) T[true, given], rows sum to one.
+        rate: share of the labels that are wrong.
+    """
+
+    posterior: np.ndarray
+    transition: np.ndarray
+    rate: float
+
+
+@dataclass(frozen=True)
 class TrainInfo:
     """What a noise-robust strategy may know before training starts.
 
@@ -98,12 +113,19 @@ class TrainInfo:
         groups: (N,) int64 patient codes; every sample its own code where patients are unknown.
         n_classes: K.
         feature_dim: D of the encoder's pooled features.
+        believe: what the encoder that training starts from makes of the labels, out of fold; seconds when called first,
+            then kept. The same whenever a run is resumed.
+        sample_ids: (N,) ids of the training samples, as other run directories name them.
+        seed: of the run.
     """
 
     labels: Tensor
     groups: Tensor
     n_classes: int
     feature_dim: int
+    believe: Callable[[], Believed]
+    sample_ids: Sequence[str] = ()
+    seed: int = 0
 
 
 @dataclass(frozen=True)

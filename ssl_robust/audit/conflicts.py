@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ssl_robust.audit.opinion import Opinion
+from ssl_robust.noise.opinion import Opinion
 
 _LEAST = 1e-12
 

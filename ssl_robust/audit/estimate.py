@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ssl_robust.audit.opinion import Opinion
 from ssl_robust.metrics import Interval
 from ssl_robust.noise.anchors import find_anchors
 from ssl_robust.noise.likelihood import fit_noise
+from ssl_robust.noise.opinion import Opinion
 from ssl_robust.probes.soft import softmax
 
 
@@ -53,7 +53,7 @@ def estimate_errors(
         labels: (N,) ints in [0, K), as given.
         groups: (N,) ints from 0, drawn as a whole.
         settings: the node `estimate` of configs/audit.yaml.
-        noise_model: the node `noise_model` of it.
+        noise_model: the node `noise_model` of configs/_opinion.yaml.
         seed: of the draws.
         least: labels that are wrong for sure, below which no interval goes.
     """

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ssl_robust.audit.conflicts import settle_conflicts
-from ssl_robust.audit.opinion import Opinion, form_opinion
 from ssl_robust.neighbors import UnitRows
+from ssl_robust.noise.opinion import Opinion, form_opinion
 from ssl_robust.probes.soft import softmax
 from ssl_robust.records import Neighbors
 
@@ -26,8 +26,8 @@ class Evidence:
         n_classes: K.
         neighbors: (N, k) of other groups.
         seed: of folds and landmarks.
-        probe: the node `probe` of configs/audit.yaml.
-        noise_model: the node `noise_model` of configs/audit.yaml.
+        probe: the node `probe` of configs/_opinion.yaml.
+        noise_model: the node `noise_model` of configs/_opinion.yaml.
         pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
         dynamics: what training runs recorded of each sample, arrays with N rows by name; empty without a run.
     """

@@ -18,11 +18,12 @@ from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.finetune.classifier import model_maker, save_classifier
 from ssl_robust.finetune.gradients import Gradients
 from ssl_robust.finetune.history import History
+from ssl_robust.finetune.info import train_info
 from ssl_robust.finetune.inputs import FeatureInputs, ScanInputs, frozen_features
 from ssl_robust.finetune.loop import Loop
 from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task
-from ssl_robust.records import Crop, TrainInfo
+from ssl_robust.records import Crop
 from ssl_robust.run import UserError, append_row, replacing
 from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
@@ -66,7 +67,7 @@ class Job:
                 seed=seed,
             )
             models = strategy.build(make_model)
-            strategy.start(_info(task, encoder.dim))
+            strategy.start(train_info(task, encoder, scans, settings, device))
             self.loop = Loop(
                 strategy,
                 models,
@@ -165,9 +166,3 @@ def _card(encoder: Encoder, scans: ScanSet, checkpoint: str) -> Card:
         data_fingerprint="",
         data_licence="unknown",
     )
-
-
-def _info(task: Task, dim: int) -> TrainInfo:
-    groups = task.manifest.groups()[task.train]
-    given = torch.from_numpy(task.given[task.train])
-    return TrainInfo(given, torch.from_numpy(groups), task.n_classes, dim)

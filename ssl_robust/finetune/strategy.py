@@ -117,6 +117,23 @@ class Strategy(nn.Module, ABC):
         return torch.stack([model(images).softmax(dim=1) for model in models]).mean(dim=0)
 
 
+def assumed_rate(value: float | None, info: TrainInfo) -> float:
+    """The share of wrong labels that a strategy reckons with: as its configuration says, or as the features tell.
+
+    Args:
+        value: `assumed_noise_rate`; None: estimated.
+        info: as given to `start`.
+
+    Raises:
+        ValueError: no share below 1.
+    """
+    if value is None:
+        return info.believe().rate
+    if isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(f"assumed_noise_rate={value}; expected a share from 0 on and below 1, or null to estimate it")
+    return float(value)
+
+
 def build_strategy(settings: Mapping[str, Any]) -> Strategy:
     """A `strategy` node of the configuration -> the strategy.
 

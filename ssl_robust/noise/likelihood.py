@@ -67,7 +67,7 @@ def fit_noise(
         scores: (N, K) logarithms of out-of-fold opinions.
         labels: (N,) ints in [0, K).
         anchors: of the same opinions.
-        settings: the node `noise_model` of configs/audit.yaml.
+        settings: the node `noise_model` of configs/_opinion.yaml.
         start: an earlier fit of the same labels, near which the next lies; else three starts are tried.
     """
     n_classes = scores.shape[1]

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from ssl_robust.audit.conflicts import settle_conflicts, sure_errors
-from ssl_robust.audit.opinion import Opinion
 from ssl_robust.audit.table import audit_table
 from ssl_robust.noise.anchors import Anchors
 from ssl_robust.noise.likelihood import NoiseFit
+from ssl_robust.noise.opinion import Opinion
 
 T = np.array([[0.8, 0.15, 0.05], [0.1, 0.9, 0.0], [0.25, 0.25, 0.5]])
 

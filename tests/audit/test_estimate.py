@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from ssl_robust.audit.estimate import as_record, estimate_errors
-from ssl_robust.audit.opinion import Opinion
 from ssl_robust.noise.anchors import find_anchors
 from ssl_robust.noise.likelihood import fit_noise
+from ssl_robust.noise.opinion import Opinion
 from ssl_robust.probes.soft import softmax
 from ssl_robust.settings import defaults
 
-STAGE = defaults("", "audit")
+STAGE = {**defaults("", "_opinion"), **defaults("", "audit")}
 SETTINGS = {**STAGE["estimate"], "n_resamples": 24}
 T = np.array([[0.85, 0.1, 0.05], [0.05, 0.9, 0.05], [0.0, 0.2, 0.8]])
 

@@ -50,7 +50,7 @@ def make_loop(strategy, **trainer):
     task = Task(manifest, train, none, none, given=labels, truth=labels, corruption=None)
     torch.manual_seed(0)
     models = strategy.build(lambda: Classifier(nn.Identity(), 3, 3))
-    strategy.start(TrainInfo(torch.from_numpy(labels[train]), torch.arange(N_TRAIN), 3, 3))
+    strategy.start(TrainInfo(torch.from_numpy(labels[train]), torch.arange(N_TRAIN), 3, 3, believe=pytest.fail))
     return Loop(
         strategy,
         models,

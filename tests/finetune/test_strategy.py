@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ssl_robust.finetune.classifier import Classifier
 from ssl_robust.finetune.strategies.cross_entropy import CrossEntropy
 from ssl_robust.finetune.strategy import Evaluation, build_strategy
-from ssl_robust.records import Batch, TrainInfo
+from ssl_robust.records import Batch, Believed, TrainInfo
 from ssl_robust.settings import choices, defaults
 
 N, D, K = 24, 6, 3
@@ -19,7 +19,9 @@ def started(strategy):
     torch.manual_seed(0)
     models = strategy.build(lambda: Classifier(nn.Identity(), D, K))
     labels = torch.arange(N) % K
-    strategy.start(TrainInfo(labels, torch.arange(N), K, D))
+    even = np.full((N, K), 1 / K, dtype=np.float32)
+    believed = Believed(0.4 * even + 0.6 * np.eye(K, dtype=np.float32)[labels], 0.4 / K + 0.6 * np.eye(K), 0.4 * 2 / K)
+    strategy.start(TrainInfo(labels, torch.arange(N), K, D, believe=lambda: believed))
     return models, labels, torch.randn(N, D)
 
 

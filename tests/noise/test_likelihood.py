@@ -6,7 +6,7 @@ from ssl_robust.noise.likelihood import _centred, _Likelihood, _start, fit_noise
 from ssl_robust.probes.soft import softmax
 from ssl_robust.settings import defaults
 
-SETTINGS = defaults("", "audit")["noise_model"]
+SETTINGS = defaults("", "_opinion")["noise_model"]
 
 
 def simulated(transition, n=4000, seed=0, clear=4.0):

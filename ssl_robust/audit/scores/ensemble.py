@@ -8,7 +8,7 @@ from ssl_robust.audit.evidence import Evidence
 
 
 def ensemble(evidence: Evidence) -> np.ndarray:
-    """p(true class is not the given one | scan, given label), see `audit.opinion`.
+    """p(true class is not the given one | scan, given label), see `noise.opinion`.
 
     p(true | scan, given) is proportional to p(true | scan) T[true, given]: a label that other classes are often taken
     for needs less to be suspect than one that is never given by mistake, so that neither rare classes nor those that

@@ -70,8 +70,8 @@ def form_opinion(
         labels: (N,) ints in [0, K), as given.
         groups: (N,) ints; samples of one group (one patient and its duplicates) never judge each other.
         n_classes: K.
-        probe: the node `probe` of configs/audit.yaml.
-        noise_model: the node `noise_model` of configs/audit.yaml.
+        probe: the node `probe` of configs/_opinion.yaml.
+        noise_model: the node `noise_model` of configs/_opinion.yaml.
         seed: of folds and landmarks.
         pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
     """
