@@ -119,9 +119,10 @@ def _check_option(stage: str, override: Override, config: DictConfig) -> None:
     if plus and key not in known and key.startswith(_OPEN) and "_target_" not in str(override.input_line):
         return
     if key not in known:
-        if holders := _choices_with(stage, key):
-            raise UserError(f"{stage} has no option {key} as it is; add {' or '.join(holders)}")
         named = [name for name in known if "_target_" not in name]  # never what a user means
+        slip = difflib.get_close_matches(key, named, n=1, cutoff=0.9)  # a letter of an option that is there
+        if not slip and (holders := _choices_with(stage, key)):
+            raise UserError(f"{stage} has no option {key} as it is; add {' or '.join(holders)}")
         typed = override.input_line if adds else key
         raise UserError(
             f"{stage} has no option {typed}{_nearest(key, named)}; `ssl-robust {stage} --help` lists the options"

@@ -32,6 +32,7 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
         ("pretrain", NPZ, "method= is missing; choose one of barlow_twins, byol"),
         ("pretrain", [*NPZ, "method=simclrr"], "method=simclrr does not exist, did you mean simclr"),
         ("pretrain", ["data=nzp"], "data=nzp does not exist, did you mean npz; choose one of"),
+        ("audit", ["data=embeddings", "data.label=a.csv"], "audit has no option data.label, did you mean data.labels"),
         ("pretrain", ["data=npz", "data.pth=a.npz"], "pretrain has no option data.pth, did you mean data.path"),
         ("pretrain", [*NPZ, "method=simclr", "method.temprature=1"], "did you mean method.temperature"),
         ("pretrain", [*NPZ, "method=simclr", "trainer.max_epoch=1"], "did you mean trainer.max_epochs"),

@@ -25,6 +25,7 @@ _NO_TEXT = {
     b"PK": "a workbook or an archive; give it the ending .xlsx if it is one of Excel, or save it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "an Excel workbook of an old kind or with a password; save it as .xlsx without a password",
     b"PAR1": "a Parquet file; give it the ending .parquet",
+    b"\x93NUM": "a NumPy file; a table is expected, such as a CSV with a column `label` and a row for each sample",
 }
 
 

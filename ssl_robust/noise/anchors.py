@@ -28,9 +28,13 @@ class Anchors:
 
     @property
     def rate(self) -> float:
-        """The noise that every class is first expected to have: that of the class that can be told best."""
+        """The noise that every class is first expected to have: that of the class that can be told best.
+
+        A little above what was seen there, since that class was chosen for its low share: a quarter of the way to its
+        bound came closest to known noise, measured on four sets.
+        """
         best = int(self.bounds.argmin())
-        return float(self.shares[best] + self.bounds[best]) / 2
+        return float(3 * self.shares[best] + self.bounds[best]) / 4
 
     @property
     def spread(self) -> float:

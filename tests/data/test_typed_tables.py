@@ -81,6 +81,7 @@ def test_types_of_parquet_become_texts(tmp_path):
         ("t.xlsx", b"PK junk", "cannot be read as an Excel workbook"),
         ("t.xlsx", b"\xd0\xcf\x11\xe0\xa1", "protected by a password or of an old kind"),
         ("t.parquet", b"junk", "cannot be read as a Parquet file"),
+        ("t.npy", b"\x93NUMPY\x01\x00", "t.npy is a NumPy file; a table is expected"),
         ("t.csv", b"PK\x03\x04", "t.csv is a workbook or an archive; give it the ending .xlsx"),
         (
             "t.xls",

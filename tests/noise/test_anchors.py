@@ -30,7 +30,7 @@ def test_as_written_out(fewest):
     np.testing.assert_allclose(got.shares, shares)
     np.testing.assert_allclose(got.bounds, bounds)
     best = int(np.argmin(bounds))
-    assert got.rate == pytest.approx((shares[best] + bounds[best]) / 2)
+    assert got.rate == pytest.approx((3 * shares[best] + bounds[best]) / 4)
     assert got.spread == pytest.approx((bounds[best] - shares[best]) / 2)
 
 
