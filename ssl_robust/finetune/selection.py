@@ -41,7 +41,7 @@ def small_loss_and_variance(losses: Tensor, variance: Tensor, forget: float, *, 
     """Positions of the smallest losses, and of the samples among the rest whose gradients vary least.
 
     Of m = floor((1 - forget) B), floor((1 - s) m) are chosen by loss and floor(s m) by variance (Khanal et al. 2024,
-    arXiv 2407.05973, s = 0.2): a sample of a rare class has a large loss for long, but its gradient settles.
+    arXiv 2407.05973, s = 0.2): a rare class has large losses for long, yet settled gradients, they found.
 
     Args:
         losses: (B,).

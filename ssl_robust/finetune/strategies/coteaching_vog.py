@@ -1,4 +1,4 @@
-"""Co-teaching that also picks by variance of gradients, so that rare classes are not thrown out as noise."""
+"""Co-teaching that also picks by variance of gradients, lest rare classes be thrown out as noise."""
 
 from __future__ import annotations
 
