@@ -34,7 +34,7 @@ def clean_probability(losses: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(scaled)
-    return mixture.predict_proba(scaled)[:, int(np.argmin(mixture.means_))]
+    return mixture.predict_proba(scaled)[:, int(np.asarray(mixture.means_).argmin())]
 
 
 def divide(clean: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
