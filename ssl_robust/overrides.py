@@ -72,6 +72,7 @@ def check(
     config = _composed(stage, first + filled)
     check_targets(OmegaConf.to_container(config))  # type: ignore[arg-type]
     if not fill:
+        _check_oracle(config, {each.key_or_group: str(all_values(each)[0]) for each in chosen})
         _resolving(lambda: _check_complete(stage, config))
         _resolving(lambda: OmegaConf.to_container(config, resolve=True))
     return config, [*arguments, *filled]
@@ -129,6 +130,23 @@ def _check_option(stage: str, override: Override, config: DictConfig) -> None:
         )
     for value in all_values(override):
         _check_type(key, value, known[key])
+
+
+def _check_oracle(config: DictConfig, chosen: Mapping[str, str]) -> None:
+    """A strategy that is told the rate of the noise needs a noise that is made at a rate."""
+    from omegaconf import OmegaConf
+
+    strategy, noise = config.get("strategy"), config.get("noise", {})
+    if strategy is None or "assumed_noise_rate" not in strategy:
+        return
+    told = OmegaConf.is_interpolation(strategy, "assumed_noise_rate")
+    if told and (noise.get("rate") is None or noise.get("matrix") is not None):
+        name, kind = chosen.get("strategy", "strategy"), chosen.get("noise", "none")
+        what = f"noise={kind} with a matrix" if noise.get("matrix") is not None else f"noise={kind}"
+        raise UserError(
+            f"strategy={name} is told the rate of the noise that is made, and {what} has none; choose noise=symmetric "
+            f"noise.rate=0.4, or strategy={name.removesuffix('_oracle')}, which estimates it"
+        )
 
 
 def _choices_with(stage: str, key: str) -> list[str]:

@@ -75,6 +75,16 @@ def test_a_sweep_splits_at_commas_unless_the_path_exists(tmp_path):
             "add noise=class_dependent or noise=instance_dependent or noise=symmetric",
         ),
         ("finetune", [*NPZ, "checkpoint=none", "noise.rat=0.4"], "has no option noise.rat, did you mean noise;"),
+        (
+            "finetune",
+            [*NPZ, "checkpoint=none", "strategy=coteaching_oracle"],
+            "strategy=coteaching_oracle is told the rate of the noise that is made, and noise=none has none; choose",
+        ),
+        (
+            "finetune",
+            [*NPZ, "checkpoint=none", "strategy=coteaching_oracle", "noise=raters"],
+            "noise=raters with a matrix has none; choose noise=symmetric noise.rate=0.4, or strategy=coteaching, which",
+        ),
         ("pretrain", ["data = folder"], "has spaces around =; write data=folder"),
         ("pretrain", [*NPZ, "method=simclr", "optim.lr=-1"], "optim.lr=-1 does not fit, expected a number above 0"),
         ("pretrain", [*NPZ, "method=simclr", "optim.lr=0"], "optim.lr=0 does not fit, expected a number above 0"),

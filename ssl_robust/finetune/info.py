@@ -26,7 +26,7 @@ def train_info(
         task: the labels.
         encoder: that training starts from; a copy of it computes the features.
         scans: the scans.
-        settings: of the stage: `probe`, `noise_model`, `trainer.progress` and `seed` are read.
+        settings: of the stage: `probe`, `noise_model`, `trainer` and `seed` are read.
         device: where to compute.
     """
     train = task.train
@@ -46,4 +46,5 @@ def train_info(
         believe=believe_once,
         sample_ids=task.manifest.table["sample_id"].iloc[train].tolist(),
         seed=settings["seed"],
+        n_epochs=settings["trainer"]["max_epochs"],
     )

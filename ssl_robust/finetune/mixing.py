@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,21 +9,25 @@ from torch import Tensor
 def mix(
     images: Tensor, targets: Tensor, alpha: float, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Mix each sample of a batch with another one (mixup, Zhang et al. 2018, arXiv 1710.09412, eq. 1 and figure 1).
+    """Each sample is mixed with another one of the batch (Zhang et al. 2018, arXiv 1710.09412, section 2).
+
+    One lambda ~ Beta(alpha, alpha) for the batch, and max(lambda, 1 - lambda) in its place (MixMatch, arXiv 1905.02249,
+    eq. 9): as a batch the mixtures are distributed alike, and row i stays nearest to sample i.
 
     Args:
-        images: (B, …) float, scans or features.
+        images: (B, …), also features.
         targets: (B, K) probabilities of the classes.
-        alpha: of Beta(alpha, alpha), which one weight for the whole batch is drawn from; 0 = nothing is mixed.
-        generator: on the CPU; None: torch's own, which the loop seeds in every step.
+        alpha: 0: nothing is mixed.
+        generator: of lambda and partners; None: torch's own.
 
     Returns:
-        Images and targets of the same shapes; sample i is lambda times sample i plus 1 - lambda times its partner.
+        Images and targets of the same shapes.
     """
     if not alpha:
         return images, targets
-    # torch draws from Beta without a generator only; its permutation is made on the CPU, so that devices agree.
-    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-    weight = float(rng.beta(alpha, alpha))
-    partner = torch.randperm(len(images), generator=generator).to(images.device)
-    return weight * images + (1 - weight) * images[partner], weight * targets + (1 - weight) * targets[partner]
+    # Beta(a, a) by two gamma draws: torch's own sampler of Beta takes no generator.
+    first, second = torch._standard_gamma(torch.full((2,), float(alpha), dtype=torch.float64), generator=generator)
+    share = float(first / (first + second)) if float(first + second) else 1.0
+    share = max(share, 1 - share)
+    partners = torch.randperm(len(images), generator=generator).to(images.device)
+    return share * images + (1 - share) * images[partners], share * targets + (1 - share) * targets[partners]

@@ -129,9 +129,24 @@ def assumed_rate(value: float | None, info: TrainInfo) -> float:
     """
     if value is None:
         return info.believe().rate
-    if isinstance(value, bool) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise ValueError(f"assumed_noise_rate={value}; expected a share from 0 on and below 1, or null to estimate it")
     return float(value)
+
+
+def fitting_warmup(epochs: int, info: TrainInfo) -> int:
+    """Epochs before a strategy stops trusting every label: as configured, but half of the run at most.
+
+    Args:
+        epochs: `warmup_epochs`; the papers' are meant for runs several times as long as one from a pretrained encoder.
+        info: as given to `start`.
+
+    Raises:
+        ValueError: no number of epochs.
+    """
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ValueError(f"warmup_epochs={epochs}; expected a whole number, at least 0")
+    return min(epochs, info.n_epochs // 2) if info.n_epochs else epochs
 
 
 def build_strategy(settings: Mapping[str, Any]) -> Strategy:
