@@ -117,6 +117,7 @@ class TrainInfo:
             then kept. The same whenever a run is resumed.
         sample_ids: (N,) ids of the training samples, as other run directories name them.
         seed: of the run.
+        classes: (K,) names in the order of the codes, as other run directories have them.
     """
 
     labels: Tensor
@@ -126,6 +127,7 @@ class TrainInfo:
     believe: Callable[[], Believed]
     sample_ids: Sequence[str] = ()
     seed: int = 0
+    classes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -46,4 +46,5 @@ def train_info(
         believe=believe_once,
         sample_ids=task.manifest.table["sample_id"].iloc[train].tolist(),
         seed=settings["seed"],
+        classes=task.manifest.classes,
     )
