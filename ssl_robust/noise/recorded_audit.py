@@ -32,9 +32,7 @@ def audit_file(directory: str | Path) -> Path:
     return file
 
 
-def read_posterior(
-    directory: str | Path, ids: Sequence[str], labels: np.ndarray, classes: Sequence[str]
-) -> np.ndarray:
+def read_posterior(directory: str | Path, ids: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """A finished audit -> what is believed of the class of each sample.
 
     The audit's table names one other class at most: p(wrong) lies there, or evenly on the others where none is named. A
@@ -72,7 +70,7 @@ def _check_same_labels(seen: pd.Series, given: np.ndarray, where: str) -> None:
     n, lacks = len(seen), seen.isna().to_numpy(dtype=bool)
     if lacks.any():
         raise UserError(f"{where} has no label of {lacks.sum():,} of the {n:,} training samples "
-                        f"(e.g. {seen.index[lacks.argmax()]!r}); audit the same data=")  # fmt: skip
+                        f"(e.g. {seen.index[int(lacks.argmax())]!r}); audit the same data=")  # fmt: skip
     other = seen.to_numpy(dtype=object) != given
     if other.any():
         row = int(other.argmax())
