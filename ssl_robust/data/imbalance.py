@@ -1,8 +1,8 @@
 """Class sizes of the training split made as unequal as they are in practice: a long tail with a stated ratio.
 
 Class k of K, ordered by size, keeps n_k = n_max ratio^(-k / (K - 1)) scans, so that the largest class has `ratio` times
-as many as the smallest (Cui et al. 2019, arXiv 1901.05555, section 5.1, where mu = ratio^(-1 / (K - 1))). A class that is
-smaller already stays as it is, and the largest loses nothing.
+as many as the smallest (Cui et al. 2019, arXiv 1901.05555, section 5.1, where mu = ratio^(-1 / (K - 1))). A class that
+is smaller already stays as it is, and the largest loses nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def tail_sizes(sizes: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def long_tail(
-    labels: np.ndarray, patients: Sequence[Any] | np.ndarray, ids: Sequence[str], *, ratio: Any, seed: int,
+    labels: np.ndarray, patients: Sequence[Any] | np.ndarray, ids: Sequence[str] | np.ndarray, *, ratio: Any, seed: int,
     classes: Sequence[str],
 ) -> np.ndarray:  # fmt: skip
     """Rows of the training split that stay.
