@@ -75,12 +75,10 @@ def recorded(classes: Sequence[Any], *, labels: str | Path) -> RecordedLabels:
     if table["sample_id"].duplicated().any():
         twice = table.loc[table["sample_id"].duplicated(), "sample_id"].iloc[0]
         raise ValueError(f"{file} names the sample {twice!r} twice; every sample has one label")
-    names = table["given_label"]
-    codes = pd.Index([str(each) for each in classes], dtype=object).get_indexer(
-        pd.Index(names.to_numpy(dtype=object, na_value=""), dtype=object)
-    )
-    unknown = names[(codes < 0) & names.notna().to_numpy(dtype=bool)]
+    names = table["given_label"].to_numpy(dtype=object, na_value="")
+    codes = pd.Index([str(each) for each in classes], dtype=object).get_indexer(pd.Index(names, dtype=object))
+    unknown = names[(codes < 0) & (names != "")]
     if len(unknown):
-        raise ValueError(f"{file} holds the label {unknown.iloc[0]!r} and the classes here are "
+        raise ValueError(f"{file} holds the label {unknown[0]!r} and the classes here are "
                          f"{', '.join(map(str, classes))}; give the labels.csv of a run on the same data=")  # fmt: skip
     return RecordedLabels(pd.Series(codes, index=table["sample_id"].to_numpy(dtype=object)), str(file))
