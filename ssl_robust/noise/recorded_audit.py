@@ -85,7 +85,8 @@ def _codes(names: pd.Series, classes: Sequence[str], where: str) -> np.ndarray:
     codes = pd.Index(classes, dtype=object).get_indexer(pd.Index(names.to_numpy(dtype=object, na_value="")))
     unknown = (codes < 0) & names.notna().to_numpy(dtype=bool)
     if unknown.any():
-        raise UserError(f"{where} suggests a class {names.to_numpy(dtype=object)[unknown][0]!r} that these data do not have; its classes "
+        other = names.to_numpy(dtype=object)[unknown][0]
+        raise UserError(f"{where} suggests a class {other!r} that these data do not have; its classes "
                         f"are {', '.join(classes)}")  # fmt: skip
     return codes
 
