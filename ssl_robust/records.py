@@ -118,6 +118,7 @@ class TrainInfo:
         sample_ids: (N,) ids of the training samples, as other run directories name them.
         seed: of the run.
         n_epochs: of the run; 0 where it is not known.
+        classes: (K,) names in the order of the codes, as other run directories have them.
     """
 
     labels: Tensor
@@ -128,6 +129,7 @@ class TrainInfo:
     sample_ids: Sequence[str] = ()
     seed: int = 0
     n_epochs: int = 0
+    classes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -47,4 +47,5 @@ def train_info(
         sample_ids=task.manifest.table["sample_id"].iloc[train].tolist(),
         seed=settings["seed"],
         n_epochs=settings["trainer"]["max_epochs"],
+        classes=task.manifest.classes,
     )
