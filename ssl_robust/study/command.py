@@ -43,10 +43,10 @@ def report(words: Sequence[str]) -> Path:
     Raises:
         UserError: no such option, or no study there.
     """
-    given = dict(word.partition("=")[::2] for word in words)
-    if set(given) != {"out"} or not given["out"]:
+    option, _, value = words[0].partition("=") if len(words) == 1 else ("", "", "")
+    if option != "out" or not value:
         raise UserError("study report takes out=DIRECTORY alone, the directory of a study")
-    out = Path(given["out"]).expanduser()
+    out = Path(value).expanduser()
     read_run(out, stage="study")
     print(f"{collect(out)} cells are done")
     return out
