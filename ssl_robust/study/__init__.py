@@ -1,0 +1,1 @@
+"""A study: a grid of trainings under label noise, and what it says about sets, encoders and strategies."""
