@@ -14,6 +14,7 @@ normal distribution. All cells of one draw share its patients and its g_s, so di
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -64,9 +65,13 @@ def over_seeds(values: np.ndarray, shocks: np.ndarray, level: float) -> np.ndarr
     n, mean = len(values), values.mean(axis=0)
     if n == 1:
         return mean
+    return mean + _widening(n, level) * (shocks * (values - mean)).sum(axis=0) / n
+
+
+@functools.cache
+def _widening(n: int, level: float) -> float:
     tail = (1 + level) / 2
-    widening = np.sqrt(n / (n - 1)) * stats.t.ppf(tail, n - 1) / stats.norm.ppf(tail)
-    return mean + widening * (shocks * (values - mean)).sum(axis=0) / n
+    return float(np.sqrt(n / (n - 1)) * stats.t.ppf(tail, n - 1) / stats.norm.ppf(tail))
 
 
 class Draws:
@@ -114,6 +119,11 @@ class Draws:
     def interval(self, draws: np.ndarray) -> Interval:
         """What was measured and the percentile interval around it."""
         return percentile_interval(float(draws[0]), draws[1:], self.level)
+
+    def accuracy(self, arm: Arm) -> Interval:
+        """An arm's mean over its seeds; the interval ends where accuracies end."""
+        found = self.interval(self.mean(arm))
+        return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
 
     def measured(self, arm: Arm) -> dict[int, float]:
         """The measure by seed, nothing drawn."""

@@ -22,7 +22,7 @@ def accuracies(best: Draws, last: Draws) -> list[dict[str, Any]]:
     """A row per arm: BEST and LAST with intervals."""
     return [
         {**arm._asdict(), "n_seeds": len(best.seeds(arm)),
-         **{name: draws.interval(draws.mean(arm))._asdict() for name, draws in (("best", best), ("last", last))}}
+         **{name: draws.accuracy(arm)._asdict() for name, draws in (("best", best), ("last", last))}}
         for arm in best.arms
     ]  # fmt: skip
 
@@ -166,7 +166,7 @@ def table(draws: Draws, arms: Iterable[Arm], name: Callable[[Arm], tuple[str, ..
         marked |= marks(draws, [arm for arm in arms if arm.rate == rate])
     rows: dict[tuple[str, ...], dict[float, Any]] = {}
     for arm in arms:
-        cell = {**draws.interval(draws.mean(arm))._asdict(), "mark": marked[arm], "n_seeds": len(draws.seeds(arm))}
+        cell = {**draws.accuracy(arm)._asdict(), "mark": marked[arm], "n_seeds": len(draws.seeds(arm))}
         rows.setdefault(name(arm), {})[arm.rate] = cell
     return {"rates": rates, "rows": [{"name": key, "cells": [row.get(rate) for rate in rates]}
                                      for key, row in sorted(rows.items())]}  # fmt: skip
