@@ -19,6 +19,7 @@ from ssl_robust.targets import resolve
 
 _NOT_ITS_OWN = ("_target_", "family", "crops", "views")  # of a YAML: what is not a hyperparameter of the class
 
+
 class Method(nn.Module, ABC):
     """Views of a batch of scans -> a loss.
 

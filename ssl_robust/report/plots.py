@@ -187,6 +187,8 @@ def _draw(axes, curve: Curve) -> None:
     color, own = style(curve.color)
     marker = "" if shown.sum() > 12 else own if curve.marked else "" if curve.dashed else "o"
     if curve.low is not None and curve.high is not None:
-        axes.fill_between(x, np.asarray(curve.low, float), np.asarray(curve.high, float), color=color, alpha=0.14, linewidth=0)
+        axes.fill_between(
+            x, np.asarray(curve.low, float), np.asarray(curve.high, float), color=color, alpha=0.14, linewidth=0
+        )
     axes.plot(x[shown], y[shown], color=color, linewidth=2, marker=marker, markersize=5,
               linestyle=(0, (4, 3)) if curve.dashed else "-", label=curve.name or "_nolegend_")  # fmt: skip

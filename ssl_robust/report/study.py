@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ssl_robust.report.plots import Curve, plot
 from ssl_robust.report.study_plots import Points, critical_differences, scatter
 from ssl_robust.study.measured import CLEAN
 from ssl_robust.study.summary import DIFFICULTIES, summarise
-from ssl_robust.study.words import plain, reached
+from ssl_robust.study.words import percent, plain
 
 _REFERENCE = 3  # color of what everything is measured against
 _COLORS = (1, 2, 4, 5, 6)
@@ -39,7 +40,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "tables": [{**each, "title": _title(each), "plots": _curves(found, each, "best"),
                     "last_plots": _curves(found, each, "last")} for each in found["tables"]],
         "gains": {axis: [row for row in found[f"{axis}_gains"] if row["set"] is None] for axis in _TITLES},
-        "robustness": [{**row, "reached": reached(row["rate_at"], row["highest"]) if row["rate_at"] else "–"}
+        "robustness": [{**row, "reached": _reached(row)}
                        for row in found["robustness"]],
         "memorisation": _memorisation(found["memorisation"], reference),
         "ranks": [critical_differences(each["names"], each["ranks"], each["critical_difference"],
@@ -50,8 +51,19 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _reached(row: _Row) -> tuple[str, ...]:
+    """Estimate and ends of the rate at which too much is lost: `> 40 %` where that was not reached; a dash alone."""
+    if not row["rate_at"]:
+        return ("–", "", "")
+    values = [row["rate_at"][key] for key in ("estimate", "low", "high")]
+    shown = [percent(value) if math.isfinite(value) else f"> {percent(row['highest'])}" for value in values]
+    return (shown[0], "", "") if math.isnan(values[1]) or math.isinf(values[1]) else tuple(shown)
+
+
 def _title(table: _Row) -> str:
-    return f"{table['set']}, {plain(table['noise'])} noise" if table["noise"] != CLEAN else f"{table['set']}, clean labels"
+    return (
+        f"{table['set']}, {plain(table['noise'])} noise" if table["noise"] != CLEAN else f"{table['set']}, clean labels"
+    )
 
 
 def _colors(names: Iterable[str], reference: str) -> dict[str, int]:
@@ -61,7 +73,7 @@ def _colors(names: Iterable[str], reference: str) -> dict[str, int]:
 
 
 def _curves(found: _Row, table: _Row, which: str) -> list[Markup]:
-    """Balanced accuracy by noise rate: the inits with the reference strategy, the strategies from the reference init."""
+    """Balanced accuracy by noise rate: the inits with the reference strategy, the strategies from the reference."""
     plots = []
     for axis, fixed in (("init", "strategy"), ("strategy", "init")):
         value = found["reference"][fixed]
@@ -122,7 +134,7 @@ def _cost(found: _Row, axis: str) -> Markup | None:
 
 
 def _difficulties(rows: list[_Row]) -> list[Markup]:
-    """What noise takes per ten points against each measure of difficulty; a point per init and noise, a color per set."""
+    """What noise takes per ten points against each measure of difficulty: a point per init and noise."""
     plots = []
     colors = _colors({row["set"] for row in rows}, "")
     for name, title in DIFFICULTIES.items():

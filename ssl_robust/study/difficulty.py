@@ -79,5 +79,7 @@ def _of_neighbors(codes: np.ndarray, indices: np.ndarray) -> tuple[float, float]
     codes, votes = codes[judged], votes[judged]
     recalls = metrics.class_recalls(codes, votes.argmax(axis=1), n_classes=n_classes)
     own = votes[np.arange(len(codes)), codes] / votes.sum(axis=1)
-    shares = np.bincount(codes, weights=own, minlength=n_classes) / np.maximum(np.bincount(codes, minlength=n_classes), 1)
+    shares = np.bincount(codes, weights=own, minlength=n_classes) / np.maximum(
+        np.bincount(codes, minlength=n_classes), 1
+    )
     return float(np.nanmean(recalls)), float(shares[np.bincount(codes, minlength=n_classes) > 0].mean())

@@ -2,8 +2,8 @@
 
 Two things are left to chance: which patients are in the test split, and what a seed decides (labels made wrong,
 weights, batches). All cells of a set are measured on the same patients, so patients and seeds are crossed, and both
-are drawn, each for itself (Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1: the variance comes out right or a little too
-large).
+are drawn, each for itself (Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1: the variance comes
+out right or a little too large).
 
 Patients are drawn with replacement. Of three to five seeds that would give intervals far too narrow, as three values
 spread less than what they come from; so the seeds' share is drawn as mean + sum_s g_s (x_s - mean) / n with normal

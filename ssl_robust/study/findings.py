@@ -28,7 +28,7 @@ def accuracies(best: Draws, last: Draws) -> list[dict[str, Any]]:
 
 
 def curves(draws: Draws) -> dict[tuple[str, str, str, str], list[Arm]]:
-    """(set, init, strategy, noise) -> arms by ascending rate, that on clean labels first, where there are two or more."""
+    """(set, init, strategy, noise) -> arms by ascending rate, clean labels first, where there are two or more."""
     found = {}
     for name, init, strategy, noise in {arm[:4] for arm in draws.arms if arm.noise != CLEAN}:
         mine = sorted(arm for arm in draws.arms if arm[:4] == (name, init, strategy, noise))
@@ -61,6 +61,26 @@ def robustness(draws: Draws, share: float) -> list[dict[str, Any]]:
                "drop_per_ten": draws.interval(drop_per_ten(rates, values))._asdict()}  # fmt: skip
         reached = rate_interval(rate_at(rates, values, share), draws.level) if from_clean else None
         rows.append({**row, "rate_at": reached._asdict() if reached else None})
+    return rows
+
+
+def hurt(draws: Draws, reference: dict[str, str]) -> list[dict[str, Any]]:
+    """A row per kind of noise: what its highest rate takes from the reference, mean over sets.
+
+    Args:
+        draws: of the measure.
+        reference: init and strategy.
+    """
+    rows = []
+    chosen = noisiest(draws.arms)
+    for noise in sorted({noise for _, noise, _ in chosen if noise != CLEAN}):
+        at = [Arm(name, reference["init"], reference["strategy"], noise, rate)
+              for name, kind, rate in sorted(chosen) if kind == noise]  # fmt: skip
+        at = [arm for arm in at if draws.seeds(arm, _clean(arm))]
+        found = gain(draws, [_clean(arm) for arm in at], {_clean(arm): arm for arm in at}.__getitem__)
+        if found:
+            rows.append({"noise": noise, "sets": [arm.set for arm in at], "rates": [arm.rate for arm in at],
+                         "n_sets": len(at), **found.row()})  # fmt: skip
     return rows
 
 

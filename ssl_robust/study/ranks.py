@@ -47,7 +47,9 @@ def rank(names: Sequence[str], values: np.ndarray, *, alpha: float) -> Ranking:
         ValueError: fewer than two arms, no block, or the lengths differ (the message states both).
     """
     if values.ndim != 2 or values.shape[1] != len(names) or values.shape[1] < 2 or not len(values):
-        raise ValueError(f"{len(names)} names and values of shape {values.shape}: expected (blocks, names), two or more")
+        raise ValueError(
+            f"{len(names)} names and values of shape {values.shape}: expected (blocks, names), two or more"
+        )
     ranks = stats.rankdata(-values, axis=1).mean(axis=0)
     order = np.argsort(ranks, kind="stable")
     best = values[:, order[0]]
@@ -89,7 +91,7 @@ def critical_difference(n_arms: int, n_blocks: int, *, alpha: float) -> float:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p values -> those that hold for all of them together (Holm 1979: step down, smallest times m, next times m - 1)."""
+    """p values -> those that hold for all together (Holm 1979: the smallest times m, the next times m - 1, …)."""
     order = np.argsort(p_values, kind="stable")
     stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
     found = np.empty(len(p_values))

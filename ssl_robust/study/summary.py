@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from ssl_robust.files import write_json
@@ -14,7 +15,7 @@ from ssl_robust.metrics import Interval
 from ssl_robust.study.answers import answers
 from ssl_robust.study.comparison import noisiest
 from ssl_robust.study.draws import Arm, Draws, draw_cells
-from ssl_robust.study.findings import accuracies, gains, memorisation, protection, ranking, robustness, table
+from ssl_robust.study.findings import accuracies, gains, hurt, memorisation, protection, ranking, robustness, table
 from ssl_robust.study.measured import CLEAN, Measured, read_study
 
 SUMMARY = "summary.json"
@@ -48,6 +49,7 @@ def summarise(directory: Path, settings: dict[str, Any] | None = None) -> dict[s
         "share_of_clean": share,
         "accuracies": accuracies(best, last),
         "robustness": (fallen := robustness(best, share)),
+        "hurt": hurt(best, reference),
         "robustness_last": robustness(last, share),
         "init_gains": gains(best, "init", reference["init"]),
         "strategy_gains": gains(best, "strategy", reference["strategy"]),
@@ -133,7 +135,7 @@ def _costs(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def _sets(measured: Measured, best: Draws, reference: dict[str, str]) -> list[dict[str, Any]]:
-    """By set: accuracy of the reference on clean labels, above chance, and the share of it left at the highest rates."""
+    """By set: accuracy of the reference on clean labels, above chance, and the share left at the highest rates."""
     rows = []
     for name in measured.tests:
         clean = Arm(name, reference["init"], reference["strategy"], CLEAN, 0.0)
@@ -153,7 +155,9 @@ def _kept(best: Draws, clean: Arm) -> np.ndarray | None:
     """Share of an arm's accuracy on clean labels that is left at the highest rates, mean over kinds of noise."""
     at = [clean._replace(noise=noise, rate=rate) for name, noise, rate in noisiest(best.arms)
           if name == clean.set and noise != CLEAN]  # fmt: skip
-    shares = [best.mean(arm, seeds) / best.mean(clean, seeds) for arm in sorted(at) if (seeds := best.seeds(arm, clean))]
+    shares = [
+        best.mean(arm, seeds) / best.mean(clean, seeds) for arm in sorted(at) if (seeds := best.seeds(arm, clean))
+    ]
     return np.mean(shares, axis=0) if shares else None
 
 
@@ -161,7 +165,7 @@ def _difficulty(measured: Measured, fallen: list[dict[str, Any]], strategy: str)
     """A row per set and init with the difficulty of its embedding and what each kind of noise takes per ten points."""
     rows = measured.difficulty.to_dict("records")
     return [
-        {**{str(key): value for key, value in row.items()}, "noise": each["noise"], "drop_per_ten": each["drop_per_ten"]}
+        {**{str(key): value for key, value in row.items()}, **{key: each[key] for key in ("noise", "drop_per_ten")}}
         for row in rows
         for each in fallen
         if (each["set"], each["init"], each["strategy"]) == (row["set"], row["init"], strategy)
@@ -172,24 +176,31 @@ def _prediction(measured: Measured, best: Draws, strategy: str) -> list[dict[str
     """Spearman's correlation over sets of difficulty and share kept, mean over inits; nothing below three sets."""
     rows = []
     for name, title in DIFFICULTIES.items():
-        if name not in measured.difficulty:
+        by_init = measured.difficulty.groupby("init") if name in measured.difficulty else []
+        sides = [side for _, mine in by_init if (side := _sides(mine, name, best, strategy))]
+        if not sides:
             continue
-        found, n_sets, seeds = [], [], []
-        for _, mine in measured.difficulty.groupby("init"):
-            arms = [Arm(row.set, row.init, strategy, CLEAN, 0.0) for row in mine.itertuples()]  # type: ignore[arg-type]
-            pairs = [(value, kept, len(best.seeds(arm))) for value, arm in zip(mine[name], arms, strict=True)
-                     if math.isfinite(value) and best.seeds(arm) and (kept := _kept(best, arm)) is not None]  # fmt: skip
-            if len(pairs) > 2:
-                found.append(_spearman(np.array([each[0] for each in pairs]), np.stack([each[1] for each in pairs])))
-                n_sets.append(len(pairs))
-                seeds += [each[2] for each in pairs]
-        if found:
-            rho = best.interval(np.mean(found, axis=0))
-            # Draws disturb an order more often than they mend it: an order that is perfect may lie outside of them.
-            rho = Interval(rho.estimate, min(rho.low, rho.estimate), max(rho.high, rho.estimate))
-            rows.append({"measure": name, "title": title, "rho": rho._asdict(), "n_sets": min(n_sets), "n_inits": len(found),
-                         "n_seeds": min(seeds), "smallest_p": 2 / math.factorial(min(n_sets))})  # fmt: skip
+        rho = best.interval(np.mean([_spearman(values, kept) for values, kept, _ in sides], axis=0))
+        # Draws disturb an order more often than they mend it: one that is perfect may lie outside of them.
+        rho = Interval(rho.estimate, min(rho.low, rho.estimate), max(rho.high, rho.estimate))
+        n_sets = min(len(values) for values, _, _ in sides)
+        rows.append({"measure": name, "title": title, "rho": rho._asdict(), "n_sets": n_sets, "n_inits": len(sides),
+                     "n_seeds": min(n for _, _, n in sides), "smallest_p": 2 / math.factorial(n_sets)})  # fmt: skip
     return rows
+
+
+def _sides(mine: pd.DataFrame, name: str, best: Draws, strategy: str) -> tuple[np.ndarray, np.ndarray, int] | None:
+    """(S,) difficulty and (S, D) share kept of the sets of one init, and the fewest seeds; None below three sets."""
+    found = []
+    for row in mine.to_dict("records"):
+        arm = Arm(row["set"], row["init"], strategy, CLEAN, 0.0)
+        kept = _kept(best, arm) if best.seeds(arm) and math.isfinite(row[name]) else None
+        if kept is not None:
+            found.append((row[name], kept, len(best.seeds(arm))))
+    if len(found) < 3:
+        return None
+    values, kept, seeds = zip(*found, strict=True)
+    return np.array(values), np.stack(kept), min(seeds)
 
 
 def _spearman(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
