@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import yaml
@@ -34,10 +35,14 @@ class Choice:
 
     @property
     def rate(self) -> float | None:
-        """Of a noise: 0.0 for none; None where a matrix takes its place."""
+        """Of a noise: 0.0 for none; with a matrix the chance of a wrong label, mean over the classes; else None."""
         if self.name == "none":
             return 0.0
-        return None if self.node.get("matrix") is not None else self.node.get("rate")
+        matrix = self.node.get("matrix")
+        matrix = self.node.get("readers", {}).get(matrix, matrix) if isinstance(matrix, str) else matrix
+        if isinstance(matrix, str):  # of a reader who does not exist, which the noise itself tells
+            return None
+        return self.node.get("rate") if matrix is None else round(1 - mean(row[i] for i, row in enumerate(matrix)), 4)
 
     @property
     def is_oracle(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ssl_robust.finetune.task import Task, make_task
 from ssl_robust.noise.transitions import noise_of
 from ssl_robust.run import UserError, read_json, replacing, write_json
 from ssl_robust.study.cell_settings import CellSettings, labels_fingerprint
+from ssl_robust.study.difficulty import measure
 from ssl_robust.study.grid import Cell
 from ssl_robust.study.inits import HISTOGRAM
 
@@ -31,7 +33,7 @@ class Features:
 
     Attributes:
         vectors: (N, D) float32, in the order of the manifest.
-        facts: encoder_fingerprint and n_test_pretrained_on.
+        facts: encoder_fingerprint, data_fingerprint and n_test_pretrained_on.
     """
 
     vectors: np.ndarray
@@ -71,12 +73,11 @@ class Material:
                 raise UserError(f"set {source}: its scans, labels, patients or splits have changed since the study "
                                 "began; choose another out=")  # fmt: skip
             return
-        truth = np.where(manifest.codes("true_label") >= 0, manifest.codes("true_label"), manifest.codes())
         rows = manifest.rows("test")
         rows = rows[manifest.codes()[rows] >= 0]
         table = pd.DataFrame(manifest.table.loc[rows, ["sample_id"]])
         table["group"] = manifest.groups()[rows]
-        table["label"] = [manifest.classes[code] for code in truth[rows]]
+        table["label"] = [manifest.classes[code] for code in self._truth(source)[rows]]
         write_table(home / "test.csv", table)
         write_json(home / "set.json", facts)
 
@@ -110,7 +111,9 @@ class Material:
         """
         if self._features is None or self._features[0] != name:
             file = self._feature_file(name)
-            found = Features(np.load(file, allow_pickle=False), read_json(file.with_suffix(".json")))
+            about = read_json(file.with_suffix(".json"))
+            about.pop("difficulty", None)
+            found = Features(np.load(file, allow_pickle=False), about)
             self._features = name, found
         return self._features[1]
 
@@ -129,7 +132,7 @@ class Material:
             scans = self.scans(cell.set)
             facts = {"encoder_fingerprint": HISTOGRAM, "n_test_pretrained_on": None}
             made = {**facts, "data_fingerprint": scans.manifest.fingerprint}
-            self._write(file, made, lambda: histogram(scans.pixels))
+            self._write(cell, file, made, lambda: histogram(scans.pixels))
             return
         self._embed(cell, checkpoint, file)
 
@@ -153,17 +156,28 @@ class Material:
             "n_test_pretrained_on": count_seen(checkpoint, scans, test, what="test scans"),
         }
         self._write(
-            file, made, lambda: frozen_features(encoder, scans, batch_size=256, device=device, show=True).numpy()
+            cell, file, made, lambda: frozen_features(encoder, scans, batch_size=256, device=device, show=True).numpy()
         )
 
-    def _write(self, file: Path, made: dict[str, Any], compute: Any) -> None:
-        """Write vectors and what they were made from; those of the same making are there already."""
+    def _write(self, cell: Cell, file: Path, made: dict[str, Any], compute: Callable[[], np.ndarray]) -> None:
+        """Write vectors, what they were made from and how hard the set is in them, unless they are there."""
         about = file.with_suffix(".json")
-        if about.is_file() and file.is_file() and read_json(about) == made:
+        known = read_json(about) if about.is_file() and file.is_file() else {}
+        if made.items() <= known.items():
             return
+        vectors = compute()
         with replacing(file) as temporary:
-            np.save(temporary, compute())
-        write_json(about, made)
+            np.save(temporary, vectors)
+        manifest = self.scans(cell.set).manifest
+        rows, truth = manifest.rows("train"), self._truth(cell.set)
+        difficulty = measure(vectors[rows], truth[rows], manifest.groups()[rows])
+        write_json(about, {**made, "difficulty": {"set": cell.set, "init": cell.init, **difficulty}})
+
+    def _truth(self, source: str) -> np.ndarray:
+        """(N,) codes before any noise of the study, -1 = none."""
+        manifest = self.scans(source).manifest
+        known = manifest.codes("true_label")
+        return np.where(known >= 0, known, manifest.codes())
 
     def _feature_file(self, name: str) -> Path:
         return self.out / "features" / f"{name}.npy"

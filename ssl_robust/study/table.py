@@ -14,13 +14,13 @@ from ssl_robust.study.choice import ORACLE
 from ssl_robust.study.finished import is_done
 from ssl_robust.study.grid import CELLS, Grid
 
-TABLE, ABOUT = "cells.csv", "study.json"
+TABLE, ABOUT, DIFFICULTY = "cells.csv", "study.json", "difficulty.csv"
 _MEASURES = ("balanced_accuracy", "macro_f1", "worst_class_recall", "auroc", "ece")
 _KEYS = ("set", "init", "strategy", "noise", "rate", "seed")
 
 
 def collect(out: Path) -> int:
-    """Write cells.csv anew from the cells that are done.
+    """Write cells.csv anew from the cells that are done, and difficulty.csv from the features that are there.
 
     Args:
         out: directory of the study.
@@ -32,6 +32,10 @@ def collect(out: Path) -> int:
     rows = [row for home in homes if (row := _row(out, home)) is not None]
     rows.sort(key=lambda row: [str(row[key]) for key in _KEYS])
     write_table(out / TABLE, pd.DataFrame(rows, columns=columns()))
+    found = [read_json(file).get("difficulty") for file in sorted((out / "features").glob("*.json"))]
+    if hard := [each for each in found if each]:
+        means = pd.DataFrame(hard).groupby(["set", "init"], sort=False).mean().reset_index()  # over drawn encoders
+        write_table(out / DIFFICULTY, means)
     return len(rows)
 
 

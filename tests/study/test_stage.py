@@ -43,6 +43,9 @@ def test_a_study_leaves_what_its_readers_expect(study):
         predictions = pd.read_csv(out / row.cell / "predictions.csv")
         assert predictions["sample_id"].tolist() == test["sample_id"].tolist()
         assert predictions["label"].tolist() == test["label"].tolist()
+    (hard,) = pd.read_csv(out / "difficulty.csv").to_dict("records")
+    assert (hard["set"], hard["init"]) == ("scans", "histogram")
+    assert hard["knn_balanced_accuracy"] > 0.9
     about = read_json(out / "study.json")
     assert about["noises"] == [{"kind": "none", "rate": 0.0}, {"kind": "symmetric", "rate": 0.3}]
     assert (about["seeds"], about["mode"], about["failed"]) == ([0], "frozen", [])
