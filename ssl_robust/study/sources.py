@@ -77,7 +77,7 @@ def read_sources(settings: Mapping[str, Any]) -> list[Source]:
         return [_of_data(settings["data"])]
     if settings.get("data") is not None:
         raise UserError("sets= names the data sets and data= one more; keep one of them")
-    if isinstance(settings["sets"], Mapping):
+    if not isinstance(settings["sets"], str):
         return _of_mapping(settings["sets"], "sets")
     path = existing(settings["sets"], "sets")
     try:

@@ -22,14 +22,15 @@ def scans_file(tmp_path_factory):
 
 
 @pytest.fixture
-def study(scans_file, tmp_path):
-    """Words -> exit code of a study of 4 cells on histograms, which takes a second."""
+def study(scans_file, tmp_path, monkeypatch):
+    """Words -> exit code of a study of 4 cells on histograms, which takes a second; no report is drawn."""
+    monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
 
     def start(*words, sets=None, code=0):
         data = [f"sets={sets}"] if sets else ["data=npz", f"data.path={scans_file}"]
         options = [
             *data, "inits=[histogram]", "strategies=[cross_entropy,'cross_entropy:label_smoothing=0.1']",
-            "noises=[none,symmetric:0.3]", "seeds=1", "finetune.trainer.max_epochs=2",
+            "noises=[none,symmetric:0.3]", "seeds=1", "finetune.trainer.max_epochs=2", "finetune.trainer.batch_size=16",
             "finetune.interval.n_resamples=5", f"out={tmp_path / 'study'}",
         ]  # fmt: skip
         given = {word.partition("=")[0] for word in words}

@@ -52,7 +52,7 @@ def test_seeds():
      ({"mode": "thawed"}, "mode=thawed does not exist; choose one of frozen, finetune"),
      ({"strategies": []}, "leaves nothing to study"),
      ({"sets": None}, "the study has no data"),
-     ({"sets": ["data=phantoms"]}, "does not exist|is no mapping"),
+     ({"sets": ["data=phantoms"]}, "is no mapping"),
      ({"sets": {"a": "data=phantoms"}}, "a is not a list of texts"),
      ({"sets": {"a/b": ["data=phantoms"]}}, "is used for folders"),
      ({"encoder_seeds": 0}, "at least 1")],

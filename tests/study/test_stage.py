@@ -218,7 +218,7 @@ def test_what_the_grid_has_a_list_for_is_not_passed_on(study, capsys):
 def test_a_frozen_cell_measures_what_finetune_does(study, scans_file, tmp_path):
     """The same labels, features, heads and order, whichever stage trains."""
     out = study("inits=[random]", "noises=[symmetric:0.3]", "strategies=[cross_entropy]", "encoder=resnet10t")
-    frozen_settings = ["freeze=true", "trainer.max_epochs=2", "trainer.batch_size=128", "trainer.gradients=false",
+    frozen_settings = ["freeze=true", "trainer.max_epochs=2", "trainer.batch_size=16", "trainer.gradients=false",
                        "trainer.device=cpu"]  # fmt: skip
     data = ["data=npz", f"data.path={scans_file}", "noise=symmetric", "noise.rate=0.3", "checkpoint=none"]
     assert main(["finetune", *data, *frozen_settings, f"out={tmp_path / 'run'}"]) == 0
