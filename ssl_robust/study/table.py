@@ -34,7 +34,7 @@ def collect(out: Path) -> int:
     write_table(out / TABLE, pd.DataFrame(rows, columns=columns()))
     found = [read_json(file).get("difficulty") for file in sorted((out / "features").glob("*.json"))]
     if hard := [each for each in found if each]:
-        means = pd.DataFrame(hard).groupby(["set", "init"], sort=False).mean().reset_index()  # over drawn encoders
+        means = pd.DataFrame(hard).groupby(["set", "init"], sort=False, as_index=False).mean()  # over drawn encoders
         write_table(out / DIFFICULTY, means)
     return len(rows)
 
