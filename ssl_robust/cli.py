@@ -93,9 +93,15 @@ def _run(arguments: list[str]) -> int:
         known = ", ".join([*STAGES, *COMMANDS])
         raise UserError(f"{name!r} is not a stage{hint}; the stages are {known}")
     from ssl_robust.overrides import check
-    from ssl_robust.quoting import quote_paths
+    from ssl_robust.quoting import gather_passed, quote_paths
 
-    flags, typed = _split_flags(rest)
+    stage = STAGES[name]
+    if rest and rest[0] in stage.words:
+        made = _load(stage.words[rest[0]])(gather_passed(rest[1:], stage.passes))
+        if made is not None:
+            _say_written(name, made)
+        return 0
+    flags, typed = _split_flags(gather_passed(rest, stage.passes))
     sweep = "-m" in flags or "--multirun" in flags
     helping = "-h" in flags or "--help" in flags
     if helping:
@@ -114,7 +120,7 @@ def _run(arguments: list[str]) -> int:
         print(f"Note: {sentence}", file=sys.stderr)
     from ssl_robust.sweep.job import drop_launcher
 
-    _execute(name, drop_launcher(config), overrides)
+    _execute(name, config if stage.launches else drop_launcher(config), overrides)
     return 0
 
 
@@ -250,12 +256,15 @@ def _data_of(overrides: list[str]) -> str:
 def _interrupted(out: Path, *, overwrite: bool) -> KeyboardInterrupt:
     """What Ctrl-C left in `out`, in a sentence that says how to go on; sub-runs (the demo's) count too."""
     from ssl_robust.run import read_json
+    from ssl_robust.study.finished import is_done
 
     if not (out / "run.json").is_file() or read_json(out / "run.json").get("finished"):
         return KeyboardInterrupt(_NOTHING_WRITTEN)
     n_shards = len(list(out.glob("**/shards/*.npy")))
     what = "an unfinished run without a checkpoint"
-    if any(out.glob("**/last.ckpt")):
+    if n_cells := sum(is_done(each) for each in out.glob("cells/*")):
+        what = f"{n_cells} finished cells"
+    elif any(out.glob("**/last.ckpt")):
         what = "last.ckpt (the training up to it)"
     elif n_shards:
         what = f"{n_shards} shards"

@@ -9,7 +9,8 @@ from pathlib import Path
 # Options whose values are paths or names like them: Hydra's grammar must not read their commas and parentheses.
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.sheet", "data.cache_dir",
                 "data.ids_folder", "out", "checkpoint", "encoder_file", "neighbors.file", "audit", "to.prefix",
-                "to.probabilities", "reuse", "reference", "noise.labels", "strategy.audit"}  # fmt: skip
+                "to.probabilities", "reuse", "reference", "noise.labels", "strategy.audit",
+                "sets"}  # fmt: skip
 _LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 
 
@@ -41,6 +42,23 @@ def _quote_path(argument: str, sweep: bool) -> str:
     if sweep and "," in value and not Path(value).exists():
         return argument
     return quote_path(key, value)
+
+
+def gather_passed(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Words for other stages, `pretrain.trainer.max_epochs=10`, as one list each: `pretrain=['trainer.max_epochs=10']`.
+
+    Args:
+        arguments: what was typed, flags left out.
+        names: of the lists.
+    """
+    passed: dict[str, list[str]] = {name: [] for name in names}
+    rest = []
+    for argument in arguments:
+        name, _, word = argument.partition(".")
+        mine = name in passed and "=" in word
+        (passed[name] if mine else rest).append(word if mine else argument)
+    lists = {name: ",".join(quote_path("", word)[1:] for word in words) for name, words in passed.items() if words}
+    return [*rest, *(f"{name}=[{words}]" for name, words in lists.items())]
 
 
 def quote_path(key: str, path: str | Path) -> str:

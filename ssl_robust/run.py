@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -155,6 +156,7 @@ def peak_memory_mib() -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
+@cache
 def _package_versions() -> dict[str, str]:
     versions = {}
     for name in _PACKAGES:
@@ -163,6 +165,7 @@ def _package_versions() -> dict[str, str]:
     return versions
 
 
+@cache
 def _git_revision() -> str | None:
     """The revision of the checkout that the package runs from; None for an installed package."""
     root = Path(__file__).resolve().parent.parent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -9,13 +11,18 @@ class Stage(NamedTuple):
     """A stage of the pipeline: where its function is, what it does, and what a user does afterwards.
 
     `{out}` and `{data}` in `next_step` become the run's directory and its overrides of `data`. `makes_run` says
-    whether `out` is the directory of a run.
+    whether `out` is the directory of a run. `words` are what may stand behind the stage's name, each with its function;
+    one that returns a run directory has its report drawn. `passes` are lists of overrides for other stages, to which
+    `NAME.key=value` adds one. `launches` says whether the stage itself reads `launcher=`.
     """
 
     function: str
     summary: str
     next_step: str
     makes_run: bool = True
+    words: Mapping[str, str] = MappingProxyType({})
+    passes: tuple[str, ...] = ()
+    launches: bool = False
 
 
 class Command(NamedTuple):
@@ -65,6 +72,14 @@ STAGES = {
         "ssl_robust.audit.stage:audit",
         "rank the labels by how likely they are wrong",
         "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
+    ),
+    "study": Stage(
+        "ssl_robust.study.stage:study",
+        "how much label noise hurts and what protects: a grid of trainings",
+        "more cells with the same command, resume=true and more strategies, noises or seeds",
+        words={"plan": "ssl_robust.study.command:plan", "report": "ssl_robust.study.command:report"},
+        passes=("finetune", "pretrain"),
+        launches=True,
     ),
     "convert": Stage(
         "ssl_robust.exchange.stage:convert",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ssl_robust.overrides import required_groups
 from ssl_robust.run import UserError
 from ssl_robust.settings import compose
+from ssl_robust.stages import STAGES
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,7 +40,7 @@ def unread(stage: str, config: DictConfig, overrides: Sequence[str]) -> list[str
     required = [each for each in overrides if each.partition("=")[0] in required_groups(stage)]
     usual = compose(stage, required)
     changed = [name for name in (*_ENCODER, *_OF_VIEWS) if name in config and config[name] != usual[name]]
-    if config.get("launcher"):
+    if config.get("launcher") and not STAGES[stage].launches:
         raise UserError("launcher= starts the runs of a sweep, a single one runs here; add -m, or take launcher= away")
     scans_alone = stage == "audit" and "image_size" in config.data  # the encoder that ships is taken for them
     checkpoint = config.get("checkpoint") or ("default" if scans_alone else "none")

@@ -12,7 +12,7 @@ ROOMS = [
     "records", "processes", "stages", "files", "disk", "claim", "run", "settings", "targets", "quoting", "syntax",
     "overrides", "explain", "unused", "data", "training", "encoders", "exports", "neighbors", "exchange",
     "duplicates", "metrics", "spectra", "probes", "noise", "check", "pretrain", "transfer", "finetune", "audit",
-    "relabel", "classify", "study", "sheet", "demo", "doctor", "sweep", "report", "cli",
+    "sweep", "relabel", "classify", "study", "sheet", "demo", "doctor", "report", "cli",
 ]  # fmt: skip
 STAGES = {"check", "pretrain", "transfer", "finetune", "audit"}
 ONLY_CLI = {"report"}

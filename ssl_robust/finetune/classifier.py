@@ -45,6 +45,26 @@ class Classifier(nn.Module):
         return self.head(self.encoder(images))
 
 
+def head_maker(dim: int, *, n_classes: int, seed: int) -> Callable[[], Classifier]:
+    """What a strategy calls for each of its networks where features are computed already.
+
+    Args:
+        dim: D of the features.
+        n_classes: K.
+        seed: of the heads.
+
+    Returns:
+        A function whose calls give heads of different draws.
+    """
+    made = count()
+
+    def make() -> Classifier:
+        torch.manual_seed(mixed_seed(seed, next(made)))
+        return Classifier(nn.Identity(), dim, n_classes)
+
+    return make
+
+
 def model_maker(encoder: Encoder, *, frozen: bool, fresh: bool, n_classes: int, seed: int) -> Callable[[], Classifier]:
     """What a strategy calls for each of its networks.
 
@@ -58,13 +78,13 @@ def model_maker(encoder: Encoder, *, frozen: bool, fresh: bool, n_classes: int, 
     Returns:
         A function whose calls give classifiers with heads of different draws.
     """
+    if frozen:
+        return head_maker(encoder.dim, n_classes=n_classes, seed=seed)
     made = count()
 
     def make() -> Classifier:
         number = next(made)
         torch.manual_seed(mixed_seed(seed, number))
-        if frozen:
-            return Classifier(nn.Identity(), encoder.dim, n_classes)
         own = _redrawn(encoder) if fresh and number else copy.deepcopy(encoder)
         return Classifier(own, encoder.dim, n_classes)
 

@@ -81,7 +81,7 @@ class Loop:
         Raises:
             UserError: the loss or the weights are no longer finite.
         """
-        torch.manual_seed(mixed_seed(self.seed, epoch))
+        _seed(mixed_seed(self.seed, epoch), self.device)
         plan = self.strategy.plan_epoch(epoch, self.evaluate)
         steps = max(_n_batches(next(iter(streams.values())), self.batch_size) for streams in plan)
         updates = -(-steps // self.accumulate)
@@ -156,7 +156,7 @@ class Loop:
         }
         for step in range(steps):
             seed = mixed_seed(self.seed, epoch, step)
-            torch.manual_seed(seed)
+            _seed(seed, self.device)
             self.generator.manual_seed(seed)
             made = {key: self._batch(orders[key][step], stream.n_views) for key, stream in streams.items()}
             yield [{name: made[id(stream)] for name, stream in named.items() if id(stream) in made} for named in plan]
@@ -165,6 +165,17 @@ class Loop:
         images = self.inputs.views(self.task.train[positions], n_views, self.generator)
         indices = torch.from_numpy(positions)
         return Batch(images, self.given[indices].to(self.device), indices.to(self.device))
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """`torch.manual_seed`, which on a CPU notes a stack trace for each kind of device that is not there.
+
+    They are kept for ever, and took a third of a step on frozen features.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def _order(stream: Stream, batch_size: int, steps: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -23,13 +23,29 @@ def write_results(
         out: the run directory.
         history: of all epochs.
         variance: (n_train,) of gradients, None where it was not recorded.
+        interval: as for `measures`, like the others.
+        seed: of that interval.
+        n_seen: test scans that the encoder was pretrained on.
+    """
+    history.task.write_predictions(out / "predictions.csv", history.best_test)
+    history.write_dynamics(out / "dynamics.npz", variance)
+    values = measures(history, interval=interval, seed=seed, n_seen=n_seen)
+    write_json(out / "metrics.json", values)
+    print(f"Test balanced accuracy: best epoch {values['best']['balanced_accuracy']:.3f}, "
+          f"mean of the last {values['last']['n_epochs']} epochs {values['last']['balanced_accuracy']:.3f}",
+          flush=True)  # fmt: skip
+
+
+def measures(history: History, *, interval: Mapping[str, Any], seed: int, n_seen: int | None) -> dict[str, Any]:
+    """What metrics.json holds.
+
+    Args:
+        history: of all epochs.
         interval: `level` and `n_resamples` of the interval around the best epoch's balanced accuracy.
         seed: of that interval.
         n_seen: test scans that the encoder was pretrained on, None where that is unknown.
     """
     task, corruption = history.task, history.task.corruption
-    task.write_predictions(out / "predictions.csv", history.best_test)
-    history.write_dynamics(out / "dynamics.npz", variance)
     truth = task.truth[task.test]
 
     def balanced_accuracy(labels: Any, predicted: Any) -> float:
@@ -55,18 +71,12 @@ def write_results(
     counts = {
         f"n_{split}": len(rows) for split, rows in (("train", task.train), ("val", task.val), ("test", task.test))
     }
-    write_json(
-        out / "metrics.json",
-        {
-            "best": best,
-            "last": history.last(),
-            "noise": noise,
-            **counts,
-            "n_train_by_class": {"before_noise": task.class_counts(clean=True), "given": task.class_counts()},
-            "n_test_pretrained_on": n_seen,
-            "classes": task.manifest.classes,
-        },
-    )
-    last = history.last()
-    print(f"Test balanced accuracy: best epoch {best['balanced_accuracy']:.3f}, "
-          f"mean of the last {last['n_epochs']} epochs {last['balanced_accuracy']:.3f}", flush=True)  # fmt: skip
+    return {
+        "best": best,
+        "last": history.last(),
+        "noise": noise,
+        **counts,
+        "n_train_by_class": {"before_noise": task.class_counts(clean=True), "given": task.class_counts()},
+        "n_test_pretrained_on": n_seen,
+        "classes": task.manifest.classes,
+    }

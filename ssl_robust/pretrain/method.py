@@ -17,6 +17,8 @@ from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.records import Crop, Progress
 from ssl_robust.targets import resolve
 
+_NOT_ITS_OWN = ("_target_", "family", "crops", "views")  # of a YAML: what is not a hyperparameter of the class
+
 
 class Method(nn.Module, ABC):
     """Views of a batch of scans -> a loss.
@@ -70,10 +72,10 @@ def build_method(settings: Mapping[str, Any], encoder: Encoder) -> Method:
     """A `method` node of the configuration -> the method around `encoder`.
 
     Args:
-        settings: `_target_`, `crops`, perhaps `views`, and the method's hyperparameters.
+        settings: `_target_`, `family`, `crops`, perhaps `views`, and the method's hyperparameters.
         encoder: what is to be pretrained.
     """
-    values = {name: value for name, value in settings.items() if name not in ("_target_", "crops", "views")}
+    values = {name: value for name, value in settings.items() if name not in _NOT_ITS_OWN}
     return resolve("method", settings)(encoder, crops=[Crop.read(crop) for crop in settings["crops"]], **values)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from ssl_robust.run import UserError, read_run, replacing
 
-_BUILDERS = ("audit", "check", "demo", "finetune", "pretrain", "probe")  # one module and one template each
+_BUILDERS = ("audit", "check", "demo", "finetune", "pretrain", "probe", "study")  # one module and one template each
+
+_ESCAPES = {"\\": "\\\\", "&": "&amp;", "<": "&lt;", ">": "&gt;", **{each: f"\\{each}" for each in "`*_{}[]|#~!"}}
 
 
 def render_page(run_directory: Path) -> Path | None:
@@ -32,7 +34,28 @@ def render_page(run_directory: Path) -> Path | None:
     page = run_directory / "report.html"
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    if f"{run['stage']}.md" in environment.list_templates():
+        _write_markdown(run_directory / "report.md", environment, run, values)
     return page
+
+
+def _write_markdown(path: Path, environment: Any, run: dict[str, Any], values: dict[str, Any]) -> None:
+    """The same values through `<stage>.md`; its escapes are Markdown's, of every value that is put in."""
+    overlay = environment.overlay(finalize=escape_markdown)
+    with replacing(path) as temporary:
+        temporary.write_text(overlay.get_template(f"{run['stage']}.md").render(run=run, **values), encoding="utf-8")
+
+
+def escape_markdown(value: object) -> object:
+    """A text with what means something in Markdown, or in the HTML that it becomes, escaped; on one line."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or hasattr(value, "__html__"):  # what a macro made is escaped already
+        return value
+    flat = " ".join(value.split())
+    for text, escaped in _ESCAPES.items():
+        flat = flat.replace(text, escaped)
+    return Markup(flat)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Stand-ins that are replaced in the finished SVG: a drawing has no access to the page's colours.
-_INK, _GRID, _CARD = "#010101", "#020202", "#060606"
-_SERIES = ("#030303", "#040404", "#050505")
+INK, GRID, _CARD = "#010101", "#020202", "#060606"
+_SERIES = ("#030303", "#040404", "#050505", "#070707", "#080808", "#090909")
+_MARKERS = "osD^vP"  # one for each color, so that nobody needs to tell colors apart
 _COLORS = {
-    _INK: "var(--soft)",
-    _GRID: "var(--line)",
+    INK: "var(--soft)",
+    GRID: "var(--line)",
     _CARD: "var(--card)",
     **{s: f"var(--curve{i})" for i, s in enumerate(_SERIES, start=1)},
 }
@@ -34,8 +36,11 @@ class Curve:
         name: in the legend; "" = not named there.
         x: (N,) positions.
         y: (N,) values.
-        color: 1, 2 or 3.
+        color: 1 to 6.
         dashed: a reference rather than a measurement.
+        low: (N,) lower ends of a band around the line; None: no band.
+        high: (N,) upper ends.
+        marked: whether points have the marker of the color, where many curves meet in one plot.
     """
 
     name: str
@@ -43,6 +48,9 @@ class Curve:
     y: Sequence[float] | np.ndarray
     color: int = 1
     dashed: bool = False
+    low: Sequence[float] | np.ndarray | None = None
+    high: Sequence[float] | np.ndarray | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,9 @@ class Dots:
 
 
 def plot(
-    curves: Sequence[Curve], *, x: str, title: str, percent_x: bool = False, y_range: tuple[float, float] | None = None
-) -> Markup:
+    curves: Sequence[Curve], *, x: str, title: str, percent_x: bool = False,
+    y_range: tuple[float, float] | None = None, names_below: bool = False,
+) -> Markup:  # fmt: skip
     """Curves -> one SVG element.
 
     Args:
@@ -75,19 +84,15 @@ def plot(
         title: what the vertical axis shows, written above it; also read out by screen readers.
         percent_x: whether positions are shares.
         y_range: lowest and highest value, by the data where None.
+        names_below: the legend stands below the plot, where many curves would lie under it.
     """
-    with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.8, 2.9), layout="constrained", facecolor="none")
-        axes = figure.add_subplot(facecolor="none")
+    rows = (sum(bool(curve.name) for curve in curves) + 1) // 2 if names_below else 0
+    with drawing(4.8, 2.9 + 0.22 * rows) as (figure, axes):
         for curve in curves:
             _draw(axes, curve)
-        axes.set_title(title, loc="left", color=_INK, fontsize=11)
-        axes.set_xlabel(x, color=_INK)
-        axes.grid(axis="y", color=_GRID, linewidth=0.8)
-        axes.tick_params(colors=_INK, length=0)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(_GRID)
+        axes.set_title(title, loc="left", color=INK, fontsize=11)
+        axes.set_xlabel(x, color=INK)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.yaxis.set_major_locator(MaxNLocator(5))
         if percent_x:
             axes.set_xticks(sorted({float(value) for curve in curves for value in curve.x}))
@@ -96,9 +101,11 @@ def plot(
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if y_range:
             axes.set_ylim(*y_range)
-        if any(curve.name for curve in curves):
-            axes.legend(facecolor=_CARD, edgecolor="none", framealpha=1, labelcolor=_INK, loc="best")
-        return _svg(figure, f"{title} by {x}")
+        if rows:
+            legend_below(figure)
+        elif any(curve.name for curve in curves):
+            axes.legend(facecolor=_CARD, edgecolor="none", framealpha=1, labelcolor=INK, loc="best")
+        return finished(figure, f"{title} by {x}")
 
 
 def dot_plot(lines: Sequence[str], dots: Sequence[Dots], *, title: str, reference: tuple[str, float]) -> Markup:
@@ -110,26 +117,54 @@ def dot_plot(lines: Sequence[str], dots: Sequence[Dots], *, title: str, referenc
         title: what the horizontal axis shows, written above the plot; also read out by screen readers.
         reference: name and position of a dashed vertical line, e.g. chance.
     """
-    with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.2, 0.9 + 0.7 * len(lines)), layout="constrained", facecolor="none")
-        axes = figure.add_subplot(facecolor="none")
-        axes.axvline(reference[1], color=_INK, linewidth=1, linestyle=(0, (4, 3)), label=reference[0])
+    with drawing(4.2, 0.9 + 0.7 * len(lines)) as (figure, axes):
+        axes.axvline(reference[1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label=reference[0])
         for place, each in enumerate(dots):
             _draw_dots(axes, each, np.arange(len(lines)) + 0.22 * (place - (len(dots) - 1) / 2))
-        axes.set_title(title, loc="left", color=_INK, fontsize=11)
+        axes.set_title(title, loc="left", color=INK, fontsize=11)
         axes.set_yticks(range(len(lines)), lines)
         axes.set_ylim(len(lines) - 0.5, -0.5)
-        axes.grid(axis="x", color=_GRID, linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.tick_params(colors=_INK, length=0)
+        legend_below(figure)
+        return finished(figure, f"{title}: {', '.join(lines)}")
+
+
+@contextlib.contextmanager
+def drawing(width: float, height: float) -> Iterator[tuple[Figure, Any]]:
+    """An empty figure and its axes in the manner of all plots.
+
+    Args:
+        width: inches; 4.8 fill a column of the page.
+        height: inches.
+    """
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+        axes = figure.add_subplot(facecolor="none")
+        axes.tick_params(colors=INK, length=0)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(_GRID)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=_INK, fontsize=10)
-        return _svg(figure, f"{title}: {', '.join(lines)}")
+        axes.spines["bottom"].set_color(GRID)
+        yield figure, axes
 
 
-def _svg(figure: Figure, label: str) -> Markup:
+def legend_below(figure: Figure) -> None:
+    """Names of everything that has one, in two columns below the axes."""
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=INK, fontsize=10)
+
+
+def style(color: int) -> tuple[str, str]:
+    """Color and marker of the series 1 to 6."""
+    return _SERIES[color - 1], _MARKERS[color - 1]
+
+
+def finished(figure: Figure, label: str) -> Markup:
+    """A figure -> one SVG element whose colors are the page's.
+
+    Args:
+        figure: from `drawing`.
+        label: read out by screen readers.
+    """
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     text = buffer.getvalue()
@@ -141,7 +176,7 @@ def _svg(figure: Figure, label: str) -> Markup:
 
 def _draw_dots(axes, dots: Dots, at: np.ndarray) -> None:
     values, low, high = (np.asarray(each, dtype=float) for each in (dots.values, dots.low, dots.high))
-    color, marker = _SERIES[dots.color - 1], "osD"[dots.color - 1]
+    color, marker = style(dots.color)
     axes.hlines(at, low, high, color=color, linewidth=2)
     axes.plot(values, at, linestyle="none", marker=marker, markersize=6, color=color, label=dots.name)
 
@@ -149,7 +184,11 @@ def _draw_dots(axes, dots: Dots, at: np.ndarray) -> None:
 def _draw(axes, curve: Curve) -> None:
     x, y = np.asarray(curve.x, dtype=float), np.asarray(curve.y, dtype=float)
     shown = np.isfinite(y)
-    color = _SERIES[curve.color - 1]
-    marker = "o" if shown.sum() <= 12 and not curve.dashed else ""
+    color, own = style(curve.color)
+    marker = "" if shown.sum() > 12 else own if curve.marked else "" if curve.dashed else "o"
+    if curve.low is not None and curve.high is not None:
+        axes.fill_between(
+            x, np.asarray(curve.low, float), np.asarray(curve.high, float), color=color, alpha=0.14, linewidth=0
+        )
     axes.plot(x[shown], y[shown], color=color, linewidth=2, marker=marker, markersize=5,
               linestyle=(0, (4, 3)) if curve.dashed else "-", label=curve.name or "_nolegend_")  # fmt: skip

@@ -57,19 +57,52 @@ def sweep(stage: str, overrides: Sequence[str], config: DictConfig, execute: Cal
     runs = plan(overrides, out=str(config.out))
     if clashing := [key for key in runs[0].values if key.partition(".")[0] == "launcher"]:
         raise UserError(f"{clashing[0]}= starts the whole sweep, it can have one value only; give a single one")
-    plugin = _plugin(launcher)
-    with _folder(Path(runs[0].home), kept=plugin is not None) as folder:
-        job = Job(stage, execute, tuple(each.label for each in runs), str(folder),
-                  threads(launcher, len(runs)), logs=plugin == "joblib")  # fmt: skip
-        if plugin:
-            print(f"{len(runs)} runs by {plugin}; what they say, and the files of their jobs, lie in {folder}",
-                  flush=True)  # fmt: skip
+    with _prepared(stage, launcher, [each.label for each in runs], execute, Path(runs[0].home)) as (job, folder):
         trouble = ""
         try:
             trouble = _start(job, stage, [*overrides, *hydra_overrides(launcher, folder)])
         finally:
             rows = _finish(stage, runs, folder, trouble)
     return 0 if all(row["status"] in _ENDED for row in rows) else 2
+
+
+def run_jobs(
+    stage: str, overrides: Sequence[str], launcher: Any, labels: Sequence[str], execute: Callable[..., None], *,
+    home: Path,
+) -> tuple[list[dict[str, Any]], str]:  # fmt: skip
+    """Have a launcher start runs of somebody else's making.
+
+    Args:
+        stage: whose configuration is composed.
+        overrides: name as many runs as there are labels.
+        launcher: that node of a configuration.
+        labels: folder of each run under `out`.
+        execute: what a run does: `execute(stage, config, None)`; a function that another process can import.
+        home: where launchers keep files.
+
+    Returns:
+        The outcome of each run, as `read_outcome` gives it, and what went wrong with the launcher itself.
+
+    Raises:
+        UserError: the launcher is not installed.
+    """
+    with _prepared(stage, launcher, labels, execute, home) as (job, folder):
+        trouble = _start(job, stage, [*overrides, *hydra_overrides(launcher, folder)])
+        return [read_outcome(folder, number) for number in range(len(labels))], trouble
+
+
+@contextlib.contextmanager
+def _prepared(
+    stage: str, launcher: Any, labels: Sequence[str], execute: Callable[..., None], home: Path
+) -> Iterator[tuple[Job, Path]]:
+    """What every run calls, and the folder of the outcomes."""
+    plugin = _plugin(launcher)
+    with _folder(home, kept=plugin is not None) as folder:
+        if plugin:
+            print(f"{len(labels)} runs by {plugin}; what they say, and the files of their jobs, lie in {folder}",
+                  flush=True)  # fmt: skip
+        logs = plugin == "joblib"
+        yield Job(stage, execute, tuple(labels), str(folder), threads(launcher, len(labels)), logs=logs), folder
 
 
 def hydra_overrides(launcher: Any, folder: Path) -> list[str]:

@@ -62,13 +62,12 @@ def check_same(
     if not out.is_dir() or not any(out.iterdir()):
         return
     before = read_run(out, stage=stage)
-    old, new = _flat(before["config"], free), _flat(settings, free)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    changed = different(before["config"], settings, free)
     if changed:
-        name = changed[0]
-        more = f" (also {', '.join(changed[1:])})" if len(changed) > 1 else ""
+        name, old, new = changed[0]
+        more = f" (also {', '.join(each[0] for each in changed[1:])})" if len(changed) > 1 else ""
         raise UserError(
-            f"cannot resume {out}: {name} was {old.get(name)} and is now {new.get(name)}{more}; "
+            f"cannot resume {out}: {name} was {old} and is now {new}{more}; "
             "resume with the first run's options, or choose another out="
         )
     if fingerprint is not None and before.get("data_fingerprint", fingerprint) != fingerprint:
@@ -77,6 +76,19 @@ def check_same(
     if encoder is not None and before.get("encoder_fingerprint", encoder) != encoder:
         raise UserError(f"cannot resume {out}: checkpoint={settings['checkpoint']} is another encoder than before; "
                         "give the first one, or choose another out=")  # fmt: skip
+
+
+def different(before: Mapping[str, Any], now: Mapping[str, Any], free: Collection[str]) -> list[tuple[str, Any, Any]]:
+    """Dotted names of the options that differ, each with what it was and is, in order; None where it is not there.
+
+    Args:
+        before: nested settings.
+        now: nested settings.
+        free: names that may differ, with all below them.
+    """
+    old, new = _flat(before, free), _flat(now, free)
+    return [(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name)]  # fmt: skip
 
 
 def forget_rows(path: Path, *, after: int) -> None:
