@@ -1,1 +1,1 @@
-"""A study: a grid of trainings under label noise, and what it says about sets, encoders and strategies."""
+"""A grid of trainings under label noise: its cells, what runs them, and the table of what they measured."""

@@ -75,6 +75,7 @@ def _facts(measured: Measured, best: Draws) -> dict[str, Any]:
         "n_done": n_done,
         "n_planned": max(n_planned, n_done),
         "n_missing": max(0, n_planned - n_done),
+        "n_failed": len(measured.facts.get("failed", [])),
         "n_seeds": len(seeds),
         "fewest_seeds": min(len(best.seeds(arm)) for arm in best.arms),
         "n_patients": {name: len(np.unique(rows.groups)) for name, rows in measured.tests.items()},
