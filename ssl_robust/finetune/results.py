@@ -28,7 +28,7 @@ def write_results(
         n_seen: test scans that the encoder was pretrained on, None where that is unknown.
     """
     task, corruption = history.task, history.task.corruption
-    task.write_predictions(out / "predictions.csv", history.best_test)
+    task.write_predictions(out / "predictions.csv", history.best_test, history.last_correct())
     history.write_dynamics(out / "dynamics.npz", variance)
     truth = task.truth[task.test]
 

@@ -27,7 +27,7 @@ class Ranking:
         against_best: (k,) p values of Wilcoxon's test of each arm and the first, after Holm; NaN for the first.
     """
 
-    names: list[str]
+    names: Sequence[str]
     ranks: np.ndarray
     n_blocks: int
     friedman_p: float
@@ -110,4 +110,4 @@ def _wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
     differences = first - second
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
+    return float(stats.wilcoxon(differences).pvalue)  # type: ignore[attr-defined]

@@ -15,8 +15,8 @@ def draws_of(levels, *, n_seeds=3, spread=0.01):
     """Accuracy by (init, strategy, noise, rate) -> draws with luck of patients and seeds that arms do not share."""
     rng = np.random.default_rng(0)
     keys = [(key, seed) for key in levels for seed in range(n_seeds)]
-    cells = pd.DataFrame([{"set": "s", **dict(zip(("init", "strategy", "noise", "rate"), key, strict=True)), "seed": seed}
-                          for key, seed in keys])  # fmt: skip
+    columns = ["set", "init", "strategy", "noise", "rate", "seed"]
+    cells = pd.DataFrame([["s", *key, seed] for key, seed in keys], columns=columns)
     values = np.stack([levels[key] + spread * rng.standard_normal(2001) for key, _ in keys])
     return Draws(cells, values, level=0.95, seed=0)
 
