@@ -53,7 +53,7 @@ class Task:
         write_table(path, table)
 
     def write_predictions(self, path: Path, probabilities: np.ndarray, last_correct: np.ndarray) -> None:
-        """predictions.csv of the test split: sample_id, split, label, predicted, last_correct, and p_<class> of each class.
+        """predictions.csv of the test split: sample_id, split, label, predicted, last_correct, p_<class> of each class.
 
         Args:
             path: the file.

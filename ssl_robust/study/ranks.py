@@ -27,7 +27,7 @@ class Ranking:
         against_best: (k,) p values of Wilcoxon's test of each arm and the first, after Holm; NaN for the first.
     """
 
-    names: Sequence[str]
+    names: list[str]
     ranks: np.ndarray
     n_blocks: int
     friedman_p: float
@@ -55,7 +55,7 @@ def rank(names: Sequence[str], values: np.ndarray, *, alpha: float) -> Ranking:
     best = values[:, order[0]]
     p_values = holm(np.array([_wilcoxon(best, values[:, each]) for each in order[1:]]))
     return Ranking(
-        [names[each] for each in order],
+        [names[int(each)] for each in order],
         ranks[order],
         len(values),
         friedman(values),
