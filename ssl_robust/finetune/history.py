@@ -36,6 +36,7 @@ class History:
         self.rows: list[dict[str, Any]] = []
         self.best_epoch = 0
         self.best_test = np.empty((0, task.n_classes), dtype=np.float32)
+        self._hits: list[np.ndarray] = []
         self._losses: list[np.ndarray] = []
         self._margins: list[np.ndarray] = []
 
@@ -59,6 +60,7 @@ class History:
         row |= memorised(task.given[task.train], task.truth[task.train], train)
         self.rows.append(row)
         loss, margin = loss_and_margin(task.given[task.train], train)
+        self._hits = [*self._hits[1 - _LAST :], test.argmax(axis=1) == task.truth[task.test]]
         self._losses.append(loss)
         self._margins.append(margin)
         before = self.rows[self.best_epoch - 1]["val_balanced_accuracy"] if self.best_epoch else -np.inf
@@ -75,6 +77,13 @@ class History:
         """Means over the last five epochs (over all where there are fewer)."""
         rows = self.rows[-_LAST:]
         return {"n_epochs": len(rows), **self._measures(rows)}
+
+    def last_correct(self) -> np.ndarray:
+        """(n_test,) share of the last five epochs in which each test scan was answered rightly.
+
+        The mean of the epochs' balanced accuracies is that of these shares, so that LAST can be drawn by patients.
+        """
+        return np.mean(self._hits, axis=0)
 
     def write_dynamics(self, path: Path, variance: np.ndarray | None = None) -> None:
         """dynamics.npz: loss, margin (E, N) float16; vog (N,) float32 where recorded; rows (N,), rows of labels.csv.
@@ -93,7 +102,12 @@ class History:
         """For a checkpoint: plain containers and tensors."""
         import torch
 
-        arrays = {"best_test": self.best_test, "losses": np.array(self._losses), "margins": np.array(self._margins)}
+        arrays = {
+            "best_test": self.best_test,
+            "hits": np.array(self._hits),
+            "losses": np.array(self._losses),
+            "margins": np.array(self._margins),
+        }
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return {"rows": self.rows, "best_epoch": self.best_epoch, **tensors}
 
@@ -101,6 +115,7 @@ class History:
         """Continue from what `state_dict` gave."""
         self.rows, self.best_epoch = list(state["rows"]), state["best_epoch"]
         self.best_test = state["best_test"].cpu().numpy()
+        self._hits = list(state["hits"].cpu().numpy())
         self._losses, self._margins = (list(state[name].cpu().numpy()) for name in ("losses", "margins"))
 
     def _measures(self, rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -27,7 +27,7 @@ def write_results(
         seed: of that interval.
         n_seen: test scans that the encoder was pretrained on.
     """
-    history.task.write_predictions(out / "predictions.csv", history.best_test)
+    history.task.write_predictions(out / "predictions.csv", history.best_test, history.last_correct())
     history.write_dynamics(out / "dynamics.npz", variance)
     values = measures(history, interval=interval, seed=seed, n_seen=n_seen)
     write_json(out / "metrics.json", values)

@@ -57,16 +57,18 @@ class Task:
         table["is_corrupted"] = (self.given != self.truth) & (self.given >= 0)
         write_table(path, table)
 
-    def write_predictions(self, path: Path, probabilities: np.ndarray) -> None:
-        """predictions.csv of the test split: sample_id, split, label, predicted, and p_<class> for each class.
+    def write_predictions(self, path: Path, probabilities: np.ndarray, last_correct: np.ndarray) -> None:
+        """predictions.csv of the test split: sample_id, split, label, predicted, last_correct, p_<class> of each class.
 
         Args:
             path: the file.
-            probabilities: (n, K), in the order of `test`.
+            probabilities: (n, K) of the best epoch, in the order of `test`.
+            last_correct: (n,) share of the last epochs in which the answer was right.
         """
         table = pd.DataFrame(self.manifest.table.loc[self.test, ["sample_id", "split"]])
         table["label"] = self._names(self.truth[self.test])
         table["predicted"] = self._names(probabilities.argmax(axis=1))
+        table["last_correct"] = last_correct
         for code, name in enumerate(self.manifest.classes):
             table[f"p_{name}"] = probabilities[:, code].round(6)
         write_table(path, table)

@@ -142,8 +142,8 @@ def _difficulties(rows: list[_Row]) -> list[Markup]:
         points = []
         for of_set in sorted({row["set"] for row in there}):
             mine = [row for row in there if row["set"] == of_set]
-            columns = [[row["drop_per_ten"][key] for row in mine] for key in ("estimate", "low", "high")]
-            points.append(Points(of_set, [row[name] for row in mine], *columns, colors[of_set]))
+            y, low, high = ([row["drop_per_ten"][key] for row in mine] for key in ("estimate", "low", "high"))
+            points.append(Points(of_set, [row[name] for row in mine], y, low, high, colors[of_set]))
         if points:
             plots.append(scatter(points, x=title, title="Lost per 10 points of noise", zero=True))
     return plots

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssl_robust.study.measured import is_oracle
 from ssl_robust.study.words import change, joined, number, percent, plain, reached, spread
 
 
@@ -159,7 +160,8 @@ def _strategies(found: Mapping[str, Any]) -> list[str]:
     rows = sorted((row for row in found["strategy_gains"] if row["set"] is None), key=lambda row: -row["estimate"])
     if not rows:
         return ["There is one strategy, so nothing can be said about strategies."]
-    said = []
+    oracles = [row for row in rows if is_oracle(row["strategy"])]
+    rows, said = [row for row in rows if row not in oracles], []
     for verdict, words in (("better", "gain"), ("worse", "lose")):
         told = [f"{plain(row['strategy'])} {change(row)}" for row in rows if row["verdict"] == verdict]
         if told:
@@ -168,6 +170,9 @@ def _strategies(found: Mapping[str, Any]) -> list[str]:
     if unclear:
         told = [f"{plain(row['strategy'])} {change(row)}" for row in unclear]
         said.append(f"Not shown to differ from {reference}{_one_seed(unclear)}: {joined(told)}.")
+    if oracles:
+        told = [f"{plain(row['strategy'])} {change(row)}" for row in oracles]
+        said.append(f"Told of the truth what nobody knows, and so no rivals: {joined(told)}.")
     if len(rows) > 1:
         said.append("Each interval stands for itself: of many, some exclude 0 by chance.")
     return said

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssl_robust.metrics import Interval
 from ssl_robust.study.draws import Arm, Draws
-from ssl_robust.study.measured import CLEAN
+from ssl_robust.study.measured import CLEAN, is_oracle
 
 
 class Gain(NamedTuple):
@@ -66,10 +66,13 @@ def gain(draws: Draws, arms: Iterable[Arm], partner: Callable[[Arm], Arm]) -> Ga
 
 
 def marks(draws: Draws, arms: Sequence[Arm]) -> dict[Arm, str]:
-    """Each arm -> `best`, `alike` (the interval of its distance to the best holds 0) or an empty text."""
-    best = max(arms, key=lambda arm: draws.mean(arm)[0])
-    found = {best: "best"}
-    for arm in arms:
+    """Each arm -> `best`, `alike` (the interval of its distance to the best holds 0), `oracle` or an empty text."""
+    rivals = [arm for arm in arms if not is_oracle(arm.strategy)]
+    if not rivals:
+        return dict.fromkeys(arms, "")
+    best = max(rivals, key=lambda arm: draws.mean(arm)[0])
+    found = dict.fromkeys(arms, "oracle") | {best: "best"}
+    for arm in rivals:
         if arm != best:
             distance = draws.interval(draws.difference(best, arm)) if draws.seeds(best, arm) else None
             shown = distance is not None and distance.low > 0

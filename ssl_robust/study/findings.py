@@ -13,7 +13,7 @@ from scipy import stats
 from ssl_robust.study.comparison import contrast, gain, marks, noisiest
 from ssl_robust.study.draws import Arm, Draws
 from ssl_robust.study.families import family
-from ssl_robust.study.measured import CLEAN, Measured
+from ssl_robust.study.measured import CLEAN, Measured, is_oracle
 from ssl_robust.study.ranks import rank
 from ssl_robust.study.robustness import drop_per_ten, rate_at, rate_interval
 
@@ -149,7 +149,7 @@ def ranking(draws: Draws, axis: str, keep: Callable[[Arm], bool], alpha: float) 
     """Average ranks of the inits or strategies over all blocks in which each of them has a cell; None without any.
 
     A block is one set, noise, rate and seed and what is not on the axis; those on clean labels count only where a
-    study has no others.
+    study has no others. Oracles take no part.
 
     Args:
         draws: of the measure.
@@ -157,7 +157,7 @@ def ranking(draws: Draws, axis: str, keep: Callable[[Arm], bool], alpha: float) 
         keep: which arms take part.
         alpha: of the tests.
     """
-    arms = [arm for arm in draws.arms if keep(arm)]
+    arms = [arm for arm in draws.arms if keep(arm) and not is_oracle(arm.strategy)]
     arms = [arm for arm in arms if arm.noise != CLEAN] or arms
     names = sorted({getattr(arm, axis) for arm in arms})
     blocks: dict[Any, dict[str, float]] = {}

@@ -13,7 +13,7 @@ from ssl_robust.study.grid import Cell, place
 from ssl_robust.training.resuming import FREE, check_same, different
 
 _GROWING = ("sets", "inits", "strategies", "noises", "seeds")  # more of these add cells
-_FREE = FREE | {"workers", "title", *_GROWING}
+_FREE = FREE | {"workers", "title", "statistics", *_GROWING}
 
 
 def is_done(directory: Path) -> bool:

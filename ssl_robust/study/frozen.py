@@ -67,7 +67,7 @@ class FrozenCells:
         with Run(directory, stage="finetune", config=settings) as run:
             history = self._trained(cell, settings, task, features)
             write_table(run / "metrics.csv", pd.DataFrame(history.rows))
-            task.write_predictions(run / "predictions.csv", history.best_test)
+            task.write_predictions(run / "predictions.csv", history.best_test, history.last_correct())
             seen = features.facts["n_test_pretrained_on"]
             interval = settings["interval"]
             write_json(run / "metrics.json", measures(history, interval=interval, seed=cell.seed, n_seen=seen))

@@ -24,10 +24,12 @@ class TestRows:
     """The test scans that all cells of one set share.
 
     Attributes:
+        ids: (N,) of the scans.
         labels: (N,) codes of the true labels.
         groups: (N,) codes of the patients.
     """
 
+    ids: list[str]
     labels: np.ndarray
     groups: np.ndarray
 
@@ -56,6 +58,8 @@ class Measured:
     def n_planned(self) -> int:
         """Cells of the whole grid."""
         facts = self.facts
+        if "n_cells" in facts:
+            return facts["n_cells"]
         return len(facts["sets"]) * len(facts["inits"]) * len(facts["strategies"]) * len(facts["noises"]) * len(
             facts["seeds"]
         )  # fmt: skip
@@ -78,9 +82,10 @@ class Measured:
         path = self.directory / cell / "predictions.csv"
         with path.open(newline="", encoding="utf-8") as file:  # pandas takes ten times as long for so few rows
             header, *table = csv.reader(file)
-        if len(table) != len(rows.labels):
-            raise UserError(f"{path} has {len(table)} rows where the set's test.csv has {len(rows.labels)}; delete the "
-                            "cell's folder and run the study again")  # fmt: skip
+        place = header.index("sample_id")
+        if [row[place] for row in table] != rows.ids:
+            raise UserError(f"{path} ({len(table)} rows) is not about the {len(rows.ids)} scans of the set's test.csv; "
+                            "delete the cell's folder and resume the study")  # fmt: skip
         label, predicted = header.index("label"), header.index("predicted")
         best = np.array([row[label] == row[predicted] for row in table], dtype=np.float64)
         if "last_correct" not in header:
@@ -124,4 +129,9 @@ def _table(path: Path) -> pd.DataFrame:
 def _test_rows(path: Path) -> TestRows:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     codes = (np.unique(table[name].to_numpy(dtype=str), return_inverse=True)[1] for name in ("label", "group"))
-    return TestRows(*codes)
+    return TestRows(table["sample_id"].tolist(), *codes)
+
+
+def is_oracle(strategy: str) -> bool:
+    """Whether a strategy is told something of the truth, so that it is no rival of the others."""
+    return strategy.partition(":")[0].endswith("_oracle")

@@ -55,7 +55,7 @@ def rank(names: Sequence[str], values: np.ndarray, *, alpha: float) -> Ranking:
     best = values[:, order[0]]
     p_values = holm(np.array([_wilcoxon(best, values[:, each]) for each in order[1:]]))
     return Ranking(
-        [names[each] for each in order],
+        [names[int(each)] for each in order],
         ranks[order],
         len(values),
         friedman(values),
@@ -110,4 +110,4 @@ def _wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
     differences = first - second
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
+    return float(stats.wilcoxon(differences).pvalue)  # type: ignore[attr-defined]

@@ -75,11 +75,12 @@ def _facts(measured: Measured, best: Draws) -> dict[str, Any]:
         "n_done": n_done,
         "n_planned": max(n_planned, n_done),
         "n_missing": max(0, n_planned - n_done),
+        "n_failed": len(measured.facts.get("failed", [])),
         "n_seeds": len(seeds),
         "fewest_seeds": min(len(best.seeds(arm)) for arm in best.arms),
         "n_patients": {name: len(np.unique(rows.groups)) for name, rows in measured.tests.items()},
         "interval": {name: measured.settings[name] for name in ("level", "n_resamples")},
-        "minutes": float(measured.cells["seconds"].sum() / 60),
+        "minutes": float(measured.cells["seconds"].to_numpy(dtype=float).sum() / 60),
     }
 
 
@@ -130,8 +131,10 @@ def _costs(measured: Measured) -> dict[str, dict[str, float]]:
     """Mean minutes of a cell by strategy, and of the pretraining by init."""
     cells = measured.cells
     columns = {"strategy": "seconds", "init": "pretrain_seconds"}
-    return {axis: {str(name): float(value) / 60 for name, value in cells.groupby(axis)[column].mean().items()}
-            for axis, column in columns.items()}  # fmt: skip
+    return {
+        axis: {str(name): float(mine[column].to_numpy(dtype=float).mean()) / 60 for name, mine in cells.groupby(axis)}
+        for axis, column in columns.items()
+    }
 
 
 def _sets(measured: Measured, best: Draws, reference: dict[str, str]) -> list[dict[str, Any]]:
@@ -141,7 +144,8 @@ def _sets(measured: Measured, best: Draws, reference: dict[str, str]) -> list[di
         clean = Arm(name, reference["init"], reference["strategy"], CLEAN, 0.0)
         if not best.seeds(clean):
             continue
-        chance = 1 / (k := int(measured.cells["n_classes"][measured.cells["set"] == name].iloc[0]))
+        k = int(measured.cells["n_classes"].to_numpy()[measured.cells["set"] == name][0])
+        chance = 1 / k
         on_clean = best.mean(clean)
         kept = _kept(best, clean)
         rows.append({"set": name, "n_classes": k, "n_seeds": len(best.seeds(clean)),

@@ -42,6 +42,9 @@ def test_last_is_the_mean_of_the_last_five_epochs():
     assert last["n_epochs"] == 5
     assert last["accuracy"] == pytest.approx(np.mean(correct[-5:]) / 2)
     assert last["memorised"] == pytest.approx(2 / 5)  # epochs 3 and 5 of 2..6
+    # The true labels are 0 and 1: the share of hits, class by class, gives the same mean.
+    np.testing.assert_allclose(history.last_correct(), [4 / 5, 2 / 5])
+    assert history.last_correct().mean() == pytest.approx(last["balanced_accuracy"])
 
 
 def test_last_of_a_short_run_is_the_mean_of_what_there_is():

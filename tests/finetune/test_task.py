@@ -38,13 +38,14 @@ def test_unlabelled_scans_are_left_out_and_the_known_truth_is_measured_against(t
     table = pd.read_csv(tmp_path / "labels.csv")
     assert table["is_corrupted"].tolist() == [False, True, False, True, False]
     assert table["given_label"].isna().tolist() == [False, False, True, False, False]
-    task.write_predictions(tmp_path / "predictions.csv", np.array([[0.2, 0.8], [0.7, 0.3]]))
+    task.write_predictions(tmp_path / "predictions.csv", np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([0.6, 1.0]))
     table = pd.read_csv(tmp_path / "predictions.csv")
     assert table.to_dict("list") == {
         "sample_id": ["scan-3", "scan-4"],
         "split": ["test", "test"],
         "label": ["b", "b"],
         "predicted": ["b", "a"],
+        "last_correct": [0.6, 1.0],
         "p_a": [0.2, 0.7],
         "p_b": [0.8, 0.3],
     }

@@ -48,7 +48,7 @@ def make_study(
             rows.append(
                 {**cell, **write_cell(path / out, ids, labels, right, n_classes, last=last, rate=rate), "cell": out}
             )
-    write_table(path / "cells.csv", pd.DataFrame(rows))
+    write_table(path / "cells.csv", pd.DataFrame(rows, columns=None if rows else ["set", "cell"]))
     if difficulty:
         write_table(path / "difficulty.csv", pd.DataFrame(
             [{"set": name, "init": init, "fisher": 3 * clean + inits[init], "knn_balanced_accuracy": clean - 0.05}
@@ -65,13 +65,14 @@ def write_set(folder, ids, labels):
 def write_cell(folder, ids, labels, right, n_classes, *, last, rate):
     folder.mkdir(parents=True)
     predicted = np.where(right, labels, (labels + 1) % n_classes)
-    table = pd.DataFrame({"sample_id": ids, "split": "test", "label": labels, "predicted": predicted})
-    if last:
-        table["last_correct"] = np.where(right, 0.9, 0.0)
-    write_table(folder / "predictions.csv", table)
+    columns = [ids, ["test"] * len(ids), labels, predicted, *([np.where(right, 0.9, 0.0)] if last else [])]
+    names = ["sample_id", "split", "label", "predicted", "last_correct"][: len(columns)]
+    lines = [",".join(map(str, row)) for row in [names, *zip(*columns, strict=True)]]
+    (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
     epochs = np.arange(1, 11)
     memorised = rate * (1 - np.exp(-epochs / 4)) if rate else np.full(10, np.nan)
-    pd.DataFrame({"epoch": epochs, "memorised": memorised}).to_csv(folder / "metrics.csv", index=False)
+    lines = ["epoch,memorised", *(f"{epoch},{value}" for epoch, value in zip(epochs, memorised, strict=True))]
+    (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
     score = np.mean([right[labels == code].mean() for code in np.unique(labels)])
     return {"n_train": 500, "n_test": len(ids), "n_classes": n_classes, "realised_rate": rate,
             "best_balanced_accuracy": score, "last_balanced_accuracy": 0.9 * score,
