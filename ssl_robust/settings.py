@@ -68,7 +68,7 @@ def chosen_groups(stage: str, overrides: Sequence[str] = ()) -> dict[str, str]:
         overrides: as in `compose`.
     """
     made = _compose(stage, overrides, return_hydra_config=True).hydra.runtime.choices
-    groups = {str(key).partition("@")[0]: str(choice) for key, choice in made.items()}
+    groups = {str(key).partition("@")[0]: str(choice) for key, choice in made.items() if choice is not None}
     return {group: choice for group, choice in groups.items() if (config_directory() / group).is_dir()}
 
 
