@@ -43,7 +43,7 @@ def prepare(settings: CellSettings, material: Material, cells: Sequence[Cell]) -
             if name in own:
                 _pretrain(settings, cell, own[name])
             if grid.mode == "frozen":
-                material.embed(cell, own.get(name, grid.inits[cell.init].checkpoint))
+                material.embed(cell, own.get(name, grid.inits[cell.init].of(cell.set)))
         except Exception as error:
             trouble[name] = reason(error, material.out)
     return trouble

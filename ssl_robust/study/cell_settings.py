@@ -66,7 +66,7 @@ class CellSettings:
 
     def of_init(self, source: str, init: str) -> dict[str, Any]:
         """Settings by which the scans of a set, and the encoder of a beginning, are opened."""
-        checkpoint = self.grid.inits[init].checkpoint
+        checkpoint = self.grid.inits[init].of(source)
         file = self.study["encoder_file"] if checkpoint == "imagenet" else None
         return {**self._bases[source], "checkpoint": checkpoint, "encoder_file": file}
 

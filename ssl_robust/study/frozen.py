@@ -75,7 +75,7 @@ class FrozenCells:
                 **features.facts,
                 cell=cell.facts(),
                 labels_fingerprint=self.material.labels_fingerprint(cell),
-                pretrain_seconds=pretrain_seconds(checkpoint),
+                pretrain_seconds=pretrain_seconds(settings["checkpoint"]),
                 seconds=round(time.perf_counter() - started, 2),
             )
 

@@ -127,6 +127,8 @@ def read_grid(settings: Mapping[str, Any]) -> Grid:
         settings["encoder_seeds"],
         mode,
     )
+    for init in grid.inits.values():
+        init.check(grid.sources)
     names = [cell.name for cell in grid.cells()]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

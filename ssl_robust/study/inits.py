@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ssl_robust.settings import choices
 from ssl_robust.study.choice import nearest
 
 HISTOGRAM = "histogram"
+_SET = "{set}"
 _NAMES = {"random": "none", "default": "default", "imagenet": "imagenet", HISTOGRAM: HISTOGRAM}
 
 
@@ -21,11 +22,25 @@ class Init:
 
     Attributes:
         name: what tables and folders call it.
-        checkpoint: what `checkpoint=` gets; "" where a method has to be pretrained first.
+        checkpoint: what `checkpoint=` gets, `{set}` in the place of a set's name; "" where a method has to be
+            pretrained first.
     """
 
     name: str
     checkpoint: str
+
+    def of(self, source: str) -> str:
+        """The checkpoint for a set."""
+        return self.checkpoint.replace(_SET, source)
+
+    def check(self, sources: Iterable[str]) -> None:
+        """Refuse a beginning that one of the sets does not have.
+
+        Raises:
+            UserError: there is no checkpoint for a set.
+        """
+        for source in sources if _SET in self.checkpoint else ():
+            find_checkpoint(self.of(source))
 
     @property
     def is_method(self) -> bool:
@@ -92,10 +107,12 @@ def _read(word: str) -> Init:
     if word in methods:
         return Init(word, "")
     if word in shipped_checkpoints() or Path(word).expanduser().exists() or "/" in word:
+        if _SET in word:
+            return Init(name_of(word).replace(_SET, "").strip("-_. ") or name_of(Path(word).parent), word)
         find_checkpoint(word)
         return Init(name_of(word), word)
     known = [*_NAMES, *methods]
     raise UserError(
         f"inits: {word} does not exist{nearest(word, known)}; choose from {', '.join(known)}, or give the directory of "
-        "a pretrain run"
+        "a pretrain run ({set} in it stands for the name of each set)"
     )

@@ -19,6 +19,7 @@ from ssl_robust.study.findings import accuracies, gains, hurt, memorisation, pro
 from ssl_robust.study.measured import CLEAN, Measured, read_study
 
 SUMMARY = "summary.json"
+_NOTHING = 1e-9  # of an accuracy, of which there is no share
 DIFFICULTIES = {
     "fisher": "Separability of the classes (Fisher)",
     "knn_balanced_accuracy": "Accuracy of the nearest neighbours",
@@ -160,7 +161,9 @@ def _kept(best: Draws, clean: Arm) -> np.ndarray | None:
     at = [clean._replace(noise=noise, rate=rate) for name, noise, rate in noisiest(best.arms)
           if name == clean.set and noise != CLEAN]  # fmt: skip
     shares = [
-        best.mean(arm, seeds) / best.mean(clean, seeds) for arm in sorted(at) if (seeds := best.seeds(arm, clean))
+        best.mean(arm, seeds) / np.maximum(best.mean(clean, seeds), _NOTHING)
+        for arm in sorted(at)
+        if (seeds := best.seeds(arm, clean))
     ]
     return np.mean(shares, axis=0) if shares else None
 

@@ -35,7 +35,7 @@ def collect(out: Path) -> int:
     found = [read_json(file).get("difficulty") for file in sorted((out / "features").glob("*.json"))]
     if hard := [each for each in found if each]:
         means = pd.DataFrame(hard).groupby(["set", "init"], sort=False, as_index=False).mean()  # over drawn encoders
-        write_table(out / DIFFICULTY, means)
+        write_table(out / DIFFICULTY, pd.DataFrame(means))
     return len(rows)
 
 

@@ -3,6 +3,7 @@ import pytest
 from ssl_robust.run import UserError
 from ssl_robust.settings import choices
 from ssl_robust.study.choice import read_choices
+from ssl_robust.study.inits import read_inits
 
 
 def test_a_word_names_a_file_a_rate_and_options():
@@ -43,3 +44,16 @@ def test_every_strategy_can_be_named(name):
 def test_mistakes_are_told(group, word, message):
     with pytest.raises(UserError, match=message):
         read_choices(group, [word], "list")
+
+
+def test_a_path_may_name_the_set(tmp_path):
+    (tmp_path / "lungs" / "simclr").mkdir(parents=True)
+    (tmp_path / "lungs" / "simclr" / "encoder.safetensors").touch()
+    (init,) = read_inits([f"{tmp_path}/{{set}}/simclr"], mode="frozen")
+    assert init.name == "simclr"
+    assert init.of("lungs") == str(tmp_path / "lungs" / "simclr")
+    init.check(["lungs"])
+    with pytest.raises(UserError, match="skin"):
+        init.check(["lungs", "skin"])
+    (init,) = read_inits([f"{tmp_path}/{{set}}-vae"], mode="frozen")
+    assert init.name == "vae"
