@@ -160,11 +160,10 @@ def _kept(best: Draws, clean: Arm) -> np.ndarray | None:
     """Share of an arm's accuracy on clean labels that is left at the highest rates, mean over kinds of noise."""
     at = [clean._replace(noise=noise, rate=rate) for name, noise, rate in noisiest(best.arms)
           if name == clean.set and noise != CLEAN]  # fmt: skip
-    shares = [
-        best.mean(arm, seeds) / np.maximum(best.mean(clean, seeds), _NOTHING)
-        for arm in sorted(at)
-        if (seeds := best.seeds(arm, clean))
-    ]
+    shares = []
+    for arm in sorted(at):
+        if seeds := best.seeds(arm, clean):
+            shares.append(best.mean(arm, seeds) / np.maximum(best.mean(clean, seeds), _NOTHING))
     return np.mean(shares, axis=0) if shares else None
 
 
