@@ -82,7 +82,7 @@ def class_dependent(
     """
     n_classes = len(classes)
     if matrix is not None:
-        return _checked_matrix(matrix, n_classes)
+        return checked_matrix(matrix, n_classes)
     result = np.eye(n_classes)
     if class_groups is None:
         _check_rate(rate, min(2, n_classes))
@@ -114,7 +114,7 @@ def raters(
         ValueError: an unknown name; a matrix for another number of classes, or whose rows do not sum to one.
     """
     if not isinstance(matrix, str):
-        return _checked_matrix(matrix, len(classes))
+        return checked_matrix(matrix, len(classes))
     if matrix not in readers:
         raise ValueError(f"matrix={matrix!r} is no reader; expected one of {', '.join(readers)}, or a row per class")
     if len(readers[matrix]) != len(classes):
@@ -122,7 +122,7 @@ def raters(
             f"the reader {matrix!r} tells {len(readers[matrix])} classes apart and the labels have {len(classes)}; "
             "give matrix= a table of your own, a row per class"
         )
-    return _checked_matrix(readers[matrix], len(classes))
+    return checked_matrix(readers[matrix], len(classes))
 
 
 def instance_dependent(classes: Sequence[Any], *, rate: float, std: float, side: int) -> InstanceDependent:
@@ -187,19 +187,32 @@ def _check_rate(rate: float, n_classes: int) -> None:
         )
 
 
-def _checked_matrix(matrix: Sequence[Sequence[float]], n_classes: int) -> np.ndarray:
+def checked_matrix(matrix: Sequence[Sequence[float]], n_classes: int, *, name: str = "matrix") -> np.ndarray:
+    """A table that a user gave -> T[true, given].
+
+    Args:
+        matrix: a row per class.
+        n_classes: K.
+        name: of the option, for messages.
+
+    Returns:
+        (K, K), rows sum to one.
+
+    Raises:
+        ValueError: no table of numbers, another shape, or a row that does not sum to one.
+    """
     try:
         result = np.array([[float(value) for value in row] for row in matrix])
     except (TypeError, ValueError):
-        raise ValueError(f"matrix={matrix} is not a table of numbers; expected {n_classes} rows of numbers") from None
+        raise ValueError(f"{name}={matrix} is not a table of numbers; expected {n_classes} rows of numbers") from None
     if result.shape != (n_classes, n_classes):
         raise ValueError(
-            f"matrix has shape {result.shape} for {n_classes} classes; expected {n_classes} rows and columns"
+            f"{name} has shape {result.shape} for {n_classes} classes; expected {n_classes} rows and columns"
         )
     if (result < 0).any() or not np.allclose(result.sum(axis=1), 1, atol=1e-6):
         row = int(np.flatnonzero((result < 0).any(axis=1) | ~np.isclose(result.sum(axis=1), 1, atol=1e-6))[0])
         raise ValueError(
-            f"row {row + 1} of matrix is {result[row].tolist()} with sum {result[row].sum():g}; "
+            f"row {row + 1} of {name} is {result[row].tolist()} with sum {result[row].sum():g}; "
             "expected probabilities that sum to 1"
         )
     return result / result.sum(axis=1, keepdims=True)
