@@ -108,7 +108,7 @@ def load_classifier(directory: str | Path) -> tuple[list[Classifier], dict[str, 
     """
     directory = Path(directory)
     if not (directory / WEIGHTS).is_file():
-        raise UserError(f"{directory} holds no {WEIGHTS}; give the `out` of a finetune run")
+        raise UserError(f"{directory} holds no {WEIGHTS}; give the `out` of a train or finetune run")
     values = read_json(directory / CARD)
     missing = {"encoder", "classes", "n_models"} - set(values)
     if missing:

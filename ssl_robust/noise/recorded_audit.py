@@ -32,9 +32,7 @@ def audit_file(directory: str | Path) -> Path:
     return file
 
 
-def read_posterior(
-    directory: str | Path, ids: Sequence[str], labels: np.ndarray, classes: Sequence[str]
-) -> np.ndarray:
+def read_posterior(directory: str | Path, ids: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """A finished audit -> what is believed of the class of each sample.
 
     The audit's table names one other class at most: p(wrong) lies there, or evenly on the others where none is named. A

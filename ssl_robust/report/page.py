@@ -8,7 +8,16 @@ from typing import Any
 
 from ssl_robust.run import UserError, read_run, replacing
 
-_BUILDERS = ("audit", "check", "demo", "finetune", "pretrain", "probe")  # one module and one template each
+_BUILDERS = (
+    "audit",
+    "check",
+    "demo",
+    "finetune",
+    "predict",
+    "pretrain",
+    "probe",
+    "train",
+)  # one module and one template each
 
 
 def render_page(run_directory: Path) -> Path | None:

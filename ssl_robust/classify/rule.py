@@ -1,0 +1,132 @@
+"""The written rule by which `train` chooses what protects from wrong labels, from what is estimated of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssl_robust.files import UserError
+from ssl_robust.settings import choices, defaults
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a training split without a single true label.
+
+    Attributes:
+        rate: estimated share of wrong labels.
+        transition: (K, K) T[true, given], estimated.
+        counts: (K,) expected number of training scans that truly are of each class.
+    """
+
+    rate: float
+    transition: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def unevenness(self) -> float:
+        """How much more often the labels of the worst class are wrong than those of the best, a share."""
+        wrong = 1 - np.diag(self.transition)
+        return float(wrong.max() - wrong.min())
+
+    @property
+    def imbalance(self) -> float:
+        """How many times larger the largest class is than the smallest."""
+        return float(self.counts.max() / max(1.0, self.counts.min()))
+
+    @property
+    def mistaken(self) -> bool:
+        """Whether some class is labelled as another one more often than as itself: no label says what it is."""
+        return bool((self.transition.argmax(axis=1) != np.arange(len(self.transition))).any())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and why.
+
+    Attributes:
+        remedy: a name of the node `remedies`.
+        why: one sentence.
+        strategy: the `strategy` node for the loop.
+    """
+
+    remedy: str
+    why: str
+    strategy: dict[str, Any]
+
+
+def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
+    """Estimated noise -> how to train.
+
+    The rule, whose numbers and their reasons stand in configs/train.yaml:
+
+    1. Below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to nothing,
+       while every remedy now and then takes a hard scan for a wrong label; and on clean labels nothing must be lost.
+    2. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`.
+       Under noise a rare class drowns first: most labels that name it are strays from the large ones.
+    3. Else `rule.many`.
+
+    Structure of the noise changes nothing between the last two: all remedies there take the whole estimated matrix
+    into account, pair of classes by pair of classes.
+
+    Args:
+        facts: of the training split.
+        settings: the nodes `remedy`, `remedies` and `rule` of configs/train.yaml.
+
+    Raises:
+        UserError: `remedy` or the rule names none of the remedies, or a remedy none of the strategies.
+    """
+    rule = settings["rule"]
+    if settings["remedy"] != AUTO:
+        return _choice(settings["remedy"], "as remedy= asks", settings, "remedy")
+    about = f"about {facts.rate:.0%} of the labels are wrong"
+    if facts.rate < rule["noise_from"]:
+        why = f"{about}, fewer than the {rule['noise_from']:.0%} from which a remedy pays"
+        return _choice(rule["few"], why, settings, "rule.few")
+    if facts.imbalance >= rule["uneven_from"]:
+        why = f"{about}, and the largest class is {facts.imbalance:.0f} times as frequent as the smallest"
+        return _choice(rule["uneven"], why, settings, "rule.uneven")
+    return _choice(rule["many"], about, settings, "rule.many")
+
+
+def check_rule(settings: Mapping[str, Any]) -> None:
+    """Refuse thresholds and names that cannot be, before any scan is read.
+
+    Args:
+        settings: as for `choose`.
+
+    Raises:
+        UserError: the first that does not fit.
+    """
+    rule = settings["rule"]
+    for name, low, high in (("noise_from", 0, 1), ("uneven_from", 1, np.inf)):
+        value = rule[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            expected = "a share from 0 to 1" if high == 1 else "a number from 1 on"
+            raise UserError(f"rule.{name}={value} does not fit; expected {expected}")
+    for option in ("few", "many", "uneven"):
+        _choice(rule[option], "", settings, f"rule.{option}")
+    if settings["remedy"] != AUTO:
+        _choice(settings["remedy"], "", settings, "remedy")
+
+
+def _choice(remedy: str, why: str, settings: Mapping[str, Any], option: str) -> Choice:
+    known = settings["remedies"]
+    if remedy not in known:
+        auto = [AUTO] if option == "remedy" else []
+        raise UserError(f"{option}={remedy} is no remedy; choose one of {', '.join([*auto, *known])}")
+    values = dict(known[remedy])
+    name = values.pop("strategy", None)
+    if name not in choices("strategy"):
+        raise UserError(f"remedies.{remedy}.strategy={name} does not exist; choose one of "
+                        f"{', '.join(choices('strategy'))}")  # fmt: skip
+    strategy = defaults("strategy", name)
+    if unknown := sorted(set(values) - set(strategy)):
+        raise UserError(f"remedies.{remedy}.{unknown[0]} is no option of strategy={name}; it has "
+                        f"{', '.join(key for key in strategy if key != '_target_')}")  # fmt: skip
+    return Choice(remedy, why, {**strategy, **values})
