@@ -58,6 +58,8 @@ def selective_curve(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[
     rows = []
     for share in np.arange(_POINTS) / _POINTS:
         kept = ~least_sure(probabilities, share)
+        if not kept.any():
+            break
         measured = labels[kept], probabilities[kept]
         predicted = measured[1].argmax(axis=1)
         recalls = metrics.class_recalls(measured[0], predicted, n_classes=probabilities.shape[1])
