@@ -15,6 +15,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,18 +78,22 @@ def summary(rows: list[dict]) -> str:
         score = mine["balanced_accuracy"]
         lines.append([
             name, Path(checkpoint).name, noise, "/".join(sorted(set(mine["chosen"]))), spread(score),
-            "–" if clean is None else spread((score / clean["balanced_accuracy"]).dropna()),
-            "–" if plain is None else spread((score - plain["balanced_accuracy"]).dropna()),
+            "–" if clean is None else spread(score / clean["balanced_accuracy"]),
+            "–" if plain is None else spread(score - plain["balanced_accuracy"]),
             f"{mine['ece'].mean():.3f} ({mine['ece_before'].mean():.3f})", str(len(mine)),
         ])  # fmt: skip
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def spread(values: pd.Series) -> str:
+def spread(column: Any) -> str:
     """Mean and, from two seeds on, the 95 % interval of Student's t."""
-    if len(values) < 2:
-        return f"{values.mean():.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    values = np.asarray(column, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return "–"
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():.3f} ± {half:.3f}"
 
 

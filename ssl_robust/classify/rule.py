@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,20 +29,23 @@ class Facts:
     counts: np.ndarray
 
     @property
-    def unevenness(self) -> float:
-        """How much more often the labels of the worst class are wrong than those of the best, a share."""
-        wrong = 1 - np.diag(self.transition)
-        return float(wrong.max() - wrong.min())
+    def n(self) -> int:
+        """Training scans."""
+        return round(float(self.counts.sum()))
 
     @property
     def imbalance(self) -> float:
         """How many times larger the largest class is than the smallest."""
         return float(self.counts.max() / max(1.0, self.counts.min()))
 
-    @property
-    def mistaken(self) -> bool:
-        """Whether some class is labelled as another one more often than as itself: no label says what it is."""
-        return bool((self.transition.argmax(axis=1) != np.arange(len(self.transition))).any())
+    def mistaken(self, classes: Sequence[str]) -> str | None:
+        """A sentence on the first class that is labelled as another one more often than as itself: no training helps
+        where the labels say nothing; None where there is none."""
+        for true, given in enumerate(self.transition.argmax(axis=1)):
+            if given != true:
+                return (f"scans of {classes[true]} seem to be labelled {classes[given]} more often than "
+                        f"{classes[true]}; look at doubts.csv with an expert before anything is trusted")  # fmt: skip
+        return None
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,12 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
 
     The rule, whose numbers and their reasons stand in configs/train.yaml:
 
-    1. Below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to nothing,
+    1. With fewer than `rule.fewest_scans`: `rule.few`. What is believed of so few labels is hardly more than chance.
+    2. Below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to nothing,
        while every remedy now and then takes a hard scan for a wrong label; and on clean labels nothing must be lost.
-    2. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`.
+    3. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`.
        Under noise a rare class drowns first: most labels that name it are strays from the large ones.
-    3. Else `rule.many`.
+    4. Else `rule.many`.
 
     Structure of the noise changes nothing between the last two: all remedies there take the whole estimated matrix
     into account, pair of classes by pair of classes.
@@ -84,6 +88,9 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
     rule = settings["rule"]
     if settings["remedy"] != AUTO:
         return _choice(settings["remedy"], "as remedy= asks", settings, "remedy")
+    if facts.n < rule["fewest_scans"]:
+        why = f"{facts.n:,} training scans are too few to judge their labels"
+        return _choice(rule["few"], why, settings, "rule.few")
     about = f"about {facts.rate:.0%} of the labels are wrong"
     if facts.rate < rule["noise_from"]:
         why = f"{about}, fewer than the {rule['noise_from']:.0%} from which a remedy pays"
@@ -104,7 +111,7 @@ def check_rule(settings: Mapping[str, Any]) -> None:
         UserError: the first that does not fit.
     """
     rule = settings["rule"]
-    for name, low, high in (("noise_from", 0, 1), ("uneven_from", 1, np.inf)):
+    for name, low, high in (("noise_from", 0, 1), ("uneven_from", 1, np.inf), ("fewest_scans", 1, np.inf)):
         value = rule[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             expected = "a share from 0 to 1" if high == 1 else "a number from 1 on"

@@ -48,6 +48,8 @@ def train(config: DictConfig) -> Path:
     prepared.encoder.autocast = pick_precision(settings["trainer"]["precision"], device)
     doubts = doubt(prepared, settings, device)
     choice = choose(doubts.facts(), settings)
+    if caution := doubts.facts().mistaken(prepared.task.manifest.classes):
+        print(f"Note: {caution}", flush=True)
     print(f"{doubts.in_words()}\nRemedy: {choice.remedy} ({choice.why})", flush=True)
     info = train_info(prepared.task, prepared.encoder, prepared.scans, settings, device)
     info = replace(info, believe=lambda: doubts.believed)

@@ -20,8 +20,8 @@ def chosen(rate, counts=(100, 100), **changed):
 def names():
     """A remedy of its own for every branch, so that a test sees which was taken."""
     made = {name: {"strategy": "cross_entropy"} for name in ("a", "b", "c")}
-    return {"remedies": made, "rule": {**RULE, "noise_from": 0.05, "uneven_from": 3.0, "few": "a", "many": "b",
-                                       "uneven": "c"}}  # fmt: skip
+    return {"remedies": made, "rule": {**RULE, "noise_from": 0.05, "uneven_from": 3.0, "fewest_scans": 50,
+                                       "few": "a", "many": "b", "uneven": "c"}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,8 @@ def names():
         (0.4, (300, 100), "c"),
         (0.05, (300, 100), "c"),
         (0.4, (300, 0), "c"),
+        (0.4, (25, 24), "a"),
+        (0.4, (25, 25), "b"),
     ],
 )
 def test_each_side_of_each_threshold(rate, counts, remedy):
@@ -49,6 +51,12 @@ def test_the_reason_names_the_numbers():
     assert "about 2% of the labels" in chosen(0.02).why
     assert "fewer than the 5%" in chosen(0.02, **names()).why
     assert "7 times as frequent" in chosen(0.4, (700, 100), **names()).why
+
+
+def test_a_class_that_its_labels_do_not_name_is_named():
+    assert facts(0.4).mistaken(["ill", "well"]) is None
+    sentence = facts(0.6).mistaken(["ill", "well"])
+    assert sentence.startswith("scans of ill seem to be labelled well more often than ill")
 
 
 def test_clean_labels_get_plain_cross_entropy_and_all_remedies_are_strategies():
@@ -67,6 +75,7 @@ def test_clean_labels_get_plain_cross_entropy_and_all_remedies_are_strategies():
         ({"rule": {**RULE, "noise_from": 5}}, r"rule\.noise_from=5 does not fit; expected a share"),
         ({"rule": {**RULE, "noise_from": True}}, r"rule\.noise_from=True"),
         ({"rule": {**RULE, "uneven_from": 0.5}}, r"rule\.uneven_from=0\.5 does not fit; expected a number from 1 on"),
+        ({"rule": {**RULE, "fewest_scans": 0}}, r"rule\.fewest_scans=0 does not fit; expected a number from 1 on"),
         ({"rule": {**RULE, "many": "auto"}}, r"rule\.many=auto is no remedy; choose one of plain"),
         ({"remedies": {**SETTINGS["remedies"], "plain": {"strategy": "crossentropy"}}},
          r"remedies\.plain\.strategy=crossentropy does not exist"),
