@@ -69,14 +69,16 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
     The rule, whose numbers and their reasons stand in configs/train.yaml:
 
     1. With fewer than `rule.fewest_scans`: `rule.few`. What is believed of so few labels is hardly more than chance.
-    2. Below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to nothing,
-       while every remedy now and then takes a hard scan for a wrong label; and on clean labels nothing must be lost.
-    3. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`.
-       Under noise a rare class drowns first: most labels that name it are strays from the large ones.
+    2. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`,
+       whatever the noise. Plain cross-entropy forgets rare classes, and under noise they drown first: most labels that
+       name them are strays from the large ones.
+    3. Else, below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to
+       nothing, while every remedy now and then takes a hard scan for a wrong label; on clean labels nothing must be
+       lost.
     4. Else `rule.many`.
 
-    Structure of the noise changes nothing between the last two: all remedies there take the whole estimated matrix
-    into account, pair of classes by pair of classes.
+    Which classes are confused changes nothing here: what is believed of a label takes the whole estimated matrix into
+    account, pair of classes by pair of classes.
 
     Args:
         facts: of the training split.
@@ -92,12 +94,12 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
         why = f"{facts.n:,} training scans are too few to judge their labels"
         return _choice(rule["few"], why, settings, "rule.few")
     about = f"about {facts.rate:.0%} of the labels are wrong"
-    if facts.rate < rule["noise_from"]:
-        why = f"{about}, fewer than the {rule['noise_from']:.0%} from which a remedy pays"
-        return _choice(rule["few"], why, settings, "rule.few")
     if facts.imbalance >= rule["uneven_from"]:
         why = f"{about}, and the largest class is {facts.imbalance:.0f} times as frequent as the smallest"
         return _choice(rule["uneven"], why, settings, "rule.uneven")
+    if facts.rate < rule["noise_from"]:
+        why = f"{about}, fewer than the {rule['noise_from']:.0%} from which a remedy pays"
+        return _choice(rule["few"], why, settings, "rule.few")
     return _choice(rule["many"], about, settings, "rule.many")
 
 
