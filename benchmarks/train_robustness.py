@@ -66,7 +66,9 @@ def read(path: Path) -> list[dict]:
 def summary(rows: list[dict]) -> str:
     """Mean of each cell over the seeds, its share of the clean one, and its lead over plain cross-entropy."""
     table = pd.DataFrame(rows)
-    of = {key: group.set_index("seed") for key, group in table.groupby(["set", "checkpoint", "noise", "remedy"])}
+    of: dict[Any, pd.DataFrame] = {
+        key: group.set_index("seed") for key, group in table.groupby(["set", "checkpoint", "noise", "remedy"])
+    }
     lines = [
         ["set", "encoder", "noise", "chosen", "balanced accuracy", "of clean", "minus plain", "ECE (before)", "seeds"]
     ]

@@ -16,6 +16,7 @@ from ssl_robust.data.manifest import Manifest
 from ssl_robust.data.scanset import ScanSet
 from ssl_robust.data.written import write_table
 from ssl_robust.encoders.resolve import open_scans_as
+from ssl_robust.files import existing
 from ssl_robust.run import Run, UserError, write_json
 from ssl_robust.training.processor import prepare_processor
 from ssl_robust.training.resuming import is_finished
@@ -41,7 +42,7 @@ def predict(config: DictConfig) -> Path:
     if is_finished(settings, stage="predict"):
         return Path(config.out)
     prepare_processor()
-    predictor = load_predictor(settings["classifier"])
+    predictor = load_predictor(existing(settings["classifier"], "classifier", folder=True))
     run = Run(config.out, stage="predict", config=settings, resume=config.resume, overwrite=config.overwrite)
     scans = _open_scans(predictor, config)
     rows = np.arange(len(scans))

@@ -102,6 +102,8 @@ def test_a_directory_without_a_classifier_and_a_folder_without_scans(asked, trai
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty holds no classifier\.safetensors; give the `out` of a train"):
         asked(classifier=tmp_path / "empty")
+    with pytest.raises(UserError, match=r"classifier=.*emty does not exist; give the path of a folder"):
+        asked(classifier=tmp_path / "emty")
     with pytest.raises(UserError, match="holds no image"):
         asked(data=("data=folder", f"data.path='{tmp_path / 'empty'}'"))
     broken = tmp_path / "broken"
