@@ -91,6 +91,37 @@ def test_one_class_only(refused, scans):
     assert "class" in refused("finetune", *options, *SMALL)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["noise=symmetric", "noise.rate=0.5"], r"rate=0\.5 among 2 classes leaves nothing to learn"),
+        (["noise=class_dependent", "noise.matrix=[[0.9,0.2],[0.1,0.9]]"], r"row 1 of matrix .* sum 1\.1"),
+        (["noise=class_dependent", "noise.matrix=[[0,1],[0,1]]"], r"leaves no training scan labelled 'ill'"),
+        (["noise=symmetric", "noise.seed=-1"], r"noise\.seed=-1 does not fit"),
+        (["noise=recorded"], r"noise\.labels"),
+        (["noise=recorded", "noise.labels=nowhere/labels.csv"], r"noise\.labels=nowhere/labels\.csv does not exist"),
+        (["noise=recorded", "noise.lables=labels.csv"], r"did you mean noise\.labels"),
+        (["data.imbalance=1000"], r"data\.imbalance=1000 leaves no training scan of the class '(ill|well)'"),
+        (["data.imbalance=0.5"], r"data\.imbalance=0\.5 does not fit; expected .* from 1 on"),
+        (["strategy=audit_clean", "strategy.mode=prune"], r"mode=prune; expected drop, weight or soften"),
+        (["strategy=audit_clean", "strategy.keep_per_class=0"], r"keep_per_class=0; .* cannot be learnt"),
+        (["strategy=audit_clean", "strategy.audit=nowhere"], r"strategy\.audit=nowhere does not exist"),
+        (["strategy=audit_clean", "strategy.audits=nowhere"], r"did you mean strategy\.audit"),
+    ],
+)
+def test_labels_that_cannot_be_had_are_refused(refused, scans, options, sentence):
+    said = refused("finetune", "data=folder", f"data.path={scans}", "checkpoint=none", *SMALL, *options)
+    assert re.search(sentence, said)
+
+
+def test_an_audit_that_is_none(refused, scans, tmp_path):
+    options = ["data=folder", f"data.path={scans}", "checkpoint=none", *SMALL, "strategy=audit_clean"]
+    (tmp_path / "empty").mkdir()
+    assert "holds no run" in refused("finetune", *options, f"strategy.audit={tmp_path / 'empty'}")
+    (tmp_path / "empty" / "run.json").write_text('{"stage": "finetune", "schema_version": 1, "config": {}}')
+    assert "expected audit" in refused("finetune", *options, f"strategy.audit={tmp_path / 'empty'}")
+
+
 def test_a_class_with_one_sample_works(scans, tmp_path):
     for file in sorted((scans / "well").iterdir())[1:]:
         file.unlink()

@@ -19,6 +19,7 @@ import pandas as pd
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.headers import Headers
 from ssl_robust.data.identifiers import identified
+from ssl_robust.data.imbalance import long_tail
 from ssl_robust.data.labels import check_sorts, cleaned
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
@@ -208,7 +209,20 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
               "data.columns.label=[…])", file=sys.stderr)  # fmt: skip
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
+    if settings["imbalance"] is not None:
+        manifest = _thinned(manifest, settings["imbalance"], settings["imbalance_seed"])
     return identified(manifest, settings)
+
+
+def _thinned(manifest: Manifest, ratio: Any, seed: int) -> Manifest:
+    """The manifest with a long tail of classes in its training split; the other splits stay as they are."""
+    table, train = manifest.table, manifest.rows("train")
+    patients = table["patient_id"].fillna(table["sample_id"]).to_numpy()[train]
+    kept = long_tail(
+        manifest.codes()[train], patients, table["sample_id"].to_numpy()[train], ratio=ratio, seed=seed,
+        classes=manifest.classes,
+    )  # fmt: skip
+    return manifest.take(np.delete(np.arange(len(manifest)), np.delete(train, kept)))
 
 
 def _refuse_columns(settings: Mapping[str, Any], wanted: Collection[str]) -> None:

@@ -67,8 +67,8 @@ class Job:
         device = pick_device(trainer["device"])
         encoder.autocast = pick_precision(trainer["precision"], device)
         try:
+            strategy = build_strategy(settings["strategy"])  # first: a wrong option is said before anything is computed
             self.inputs = self._inputs(device)
-            strategy = build_strategy(settings["strategy"])
             make_model = model_maker(
                 encoder,
                 frozen=settings["freeze"],

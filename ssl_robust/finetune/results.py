@@ -62,6 +62,7 @@ def write_results(
             "last": history.last(),
             "noise": noise,
             **counts,
+            "n_train_by_class": {"before_noise": task.class_counts(clean=True), "given": task.class_counts()},
             "n_test_pretrained_on": n_seen,
             "classes": task.manifest.classes,
         },

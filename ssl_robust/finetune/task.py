@@ -44,6 +44,11 @@ class Task:
         """K."""
         return len(self.manifest.classes)
 
+    def class_counts(self, *, clean: bool = False) -> list[int]:
+        """(K,) training scans of each class: by the labels as given, or as they were before noise was added."""
+        codes = self.manifest.codes() if clean else self.given
+        return np.bincount(codes[self.train], minlength=self.n_classes).tolist()
+
     def write_labels(self, path: Path) -> None:
         """labels.csv: sample_id, split, label (the truth as far as it is known), given_label, is_corrupted."""
         table = pd.DataFrame(self.manifest.table[["sample_id", "split"]])

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.noise.instances import InstanceDependent
+from ssl_robust.noise.recorded_labels import RecordedLabels
 from ssl_robust.noise.transitions import Noise, noise_of
 from ssl_robust.run import UserError
 
@@ -34,7 +35,7 @@ class Corruption:
         transition: (K, K) realised T[true, given] of the labels open to noise; rows sum to one, NaN where a class has
             no such label.
         kind: a file of `configs/noise/`.
-        rate: the rate asked for; NaN where a matrix was given.
+        rate: the rate asked for; NaN where a matrix or the labels were given.
         by: sample or patient: who flips alone.
     """
 
@@ -103,7 +104,7 @@ def noise_labels(
     Args:
         manifest: the scans.
         noise: the `noise` node of a configuration.
-        seed: same seed, same sample ids: same noise.
+        seed: same seed, same sample ids: same noise; `noise.seed` takes its place where it is given.
         features: (N, S, S, C) scans, perhaps a memory map, or (N, D) vectors, for noise that hangs on them.
 
     Returns:
@@ -130,6 +131,7 @@ def noise_labels(
         drawn_by = _drawn_by(chosen.by, ids, patients)
         vectors = _vectors(chosen, features)
         vectors = None if vectors is None else vectors[rows]
+        seed = seed if chosen.seed is None else chosen.seed
         given[rows] = _draw(clean[rows], chosen.chances, seed=seed, ids=drawn_by, vectors=vectors)
     except ValueError as error:
         raise UserError(f"noise={kind}: {error}") from None
@@ -138,7 +140,7 @@ def noise_labels(
     if lost:
         raise UserError(
             f"the noise leaves no training scan labelled {manifest.classes[lost[0]]!r} "
-            f"({(clean[train] == lost[0]).sum()} before); lower noise.rate or take another seed"
+            f"({(clean[train] == lost[0]).sum()} before); lower noise.rate or take another noise.seed"
         )
     return _described(clean, given, open_to_noise, kind=kind, noise=chosen, n_classes=len(manifest.classes))
 
@@ -167,13 +169,15 @@ def _vectors(noise: Noise, features: np.ndarray | None) -> np.ndarray | None:
 
 def _draw(
     codes: np.ndarray,
-    chances: np.ndarray | InstanceDependent,
+    chances: np.ndarray | InstanceDependent | RecordedLabels,
     *,
     seed: int,
     ids: Sequence[Any] | np.ndarray | range,
     vectors: np.ndarray | None,
 ) -> np.ndarray:
     """Each sample's given label, by uniform numbers of its own: whether it flips, and where to."""
+    if isinstance(chances, RecordedLabels):
+        return chances.given(codes, ids)
     given = codes.copy()
     rates = np.empty(0)
     if isinstance(chances, InstanceDependent):

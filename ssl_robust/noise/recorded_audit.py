@@ -53,15 +53,16 @@ def read_posterior(directory: str | Path, ids: Sequence[str], labels: np.ndarray
     """
     where = f"strategy.audit={directory}"
     table = read_audit_table(audit_file(directory))
-    table = table[table["label"].notna()].drop_duplicates("sample_id").set_index("sample_id")
-    found = table.reindex(list(ids))
+    # A row number of -1, a sample that the audit does not have, is a row without anything after `reindex`.
+    place = pd.Index(table["sample_id"]).get_indexer(pd.Index(np.asarray(ids, dtype=object)))
+    found = table.reset_index(drop=True).reindex(place).reset_index(drop=True)
     given = np.asarray(classes, dtype=object)[labels]
-    _check_same_labels(found["label"], given, where)
-    if "p_mislabeled" not in table or table["p_mislabeled"].isna().all():
+    _check_same_labels(pd.Series(found["label"]).set_axis(list(ids)), given, where)
+    if "p_mislabeled" not in table or not table["p_mislabeled"].notna().to_numpy().any():
         raise UserError(f"{where} has judged no label (p_mislabeled is empty: too few labels or patients); "
                         "take strategy.audit away, then the labels are judged here")  # fmt: skip
-    wrong = found["p_mislabeled"].fillna(0).to_numpy(dtype=np.float64)
-    suggested = _codes(found["suggested_label"], classes, where)
+    wrong = found["p_mislabeled"].to_numpy(dtype=np.float64, na_value=0)
+    suggested = _codes(pd.Series(found["suggested_label"]), classes, where)
     return _posterior(wrong, labels, suggested, len(classes))
 
 
@@ -70,7 +71,7 @@ def _check_same_labels(seen: pd.Series, given: np.ndarray, where: str) -> None:
     n, lacks = len(seen), seen.isna().to_numpy(dtype=bool)
     if lacks.any():
         raise UserError(f"{where} has no label of {lacks.sum():,} of the {n:,} training samples "
-                        f"(e.g. {seen.index[lacks.argmax()]!r}); audit the same data=")  # fmt: skip
+                        f"(e.g. {seen.index[int(lacks.argmax())]!r}); audit the same data=")  # fmt: skip
     other = seen.to_numpy(dtype=object) != given
     if other.any():
         row = int(other.argmax())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ssl_robust.noise.instances import InstanceDependent
+from ssl_robust.noise.recorded_labels import RecordedLabels
 from ssl_robust.settings import choices, defaults
 from ssl_robust.targets import resolve
 
@@ -21,14 +22,16 @@ class Noise:
     """A kind of noise with its settings, ready to be drawn.
 
     Attributes:
-        chances: (K, K) T[true, given]; or what gives each sample a row of its own.
-        rate: the rate asked for; 0.0 for none, NaN where a matrix was given.
+        chances: (K, K) T[true, given]; what gives each sample a row of its own; or the labels themselves.
+        rate: the rate asked for; 0.0 for none, NaN where a matrix or the labels were given.
         by: sample or patient: who flips alone.
+        seed: of the draws; None: the run's.
     """
 
-    chances: np.ndarray | InstanceDependent
+    chances: np.ndarray | InstanceDependent | RecordedLabels
     rate: float
     by: str
+    seed: int | None
 
 
 def none(classes: Sequence[Any]) -> np.ndarray:
@@ -170,8 +173,10 @@ def noise_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) -> 
     by = values.pop("by", BY[0])
     if by not in BY:
         raise ValueError(f"by={by!r} does not fit; expected {' or '.join(BY)}")
-    rate = float("nan") if values.get("matrix") is not None else values.get("rate", 0.0)
-    return Noise(build(classes, **values), float(rate), by)
+    seed = values.pop("seed", None)
+    chances = build(classes, **values)
+    stated = values.get("matrix") is None and not isinstance(chances, RecordedLabels)
+    return Noise(chances, float(values.get("rate", 0.0)) if stated else float("nan"), by, seed)
 
 
 def _check_rate(rate: float, n_classes: int) -> None:

@@ -12,6 +12,8 @@ from ssl_robust.noise.corruption import corrupt, noise_labels
 from ssl_robust.run import UserError
 from ssl_robust.settings import choices, compose, defaults
 
+KINDS = [kind for kind in choices("noise") if kind != "recorded"]  # the others are drawn
+
 
 def manifest(labels, splits, classes=("a", "b", "c")):
     n = len(labels)
@@ -37,7 +39,7 @@ def looks(n, dim=12):
     return np.random.default_rng(9).normal(size=(n, dim))
 
 
-@pytest.mark.parametrize("kind", choices("noise"))
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_keeps_its_rate_and_describes_what_it_did(kind):
     labels = balanced(1000, 4)
     got = corrupt(labels, kind=kind, seed=0, features=looks(4000))
@@ -72,7 +74,7 @@ def test_wrong_labels_of_a_low_rate_are_wrong_at_a_high_rate(kind):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**31), st.sampled_from(choices("noise")), st.sampled_from(["sample", "patient"]))
+@given(st.integers(0, 2**31), st.sampled_from(KINDS), st.sampled_from(["sample", "patient"]))
 def test_noise_hangs_on_the_id_and_on_nothing_else(seed, kind, by):
     rng = np.random.default_rng(seed)
     labels, ids, seen = rng.integers(4, size=60), np.array([f"id {i}" for i in range(60)]), looks(60)
@@ -87,7 +89,7 @@ def test_noise_hangs_on_the_id_and_on_nothing_else(seed, kind, by):
     np.testing.assert_array_equal(part.labels, whole.labels[chosen])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in choices("noise") if kind != "none"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "none"])
 def test_all_scans_of_a_patient_are_wrong_together(kind):
     labels, patients = np.repeat(balanced(50, 4), 6), np.repeat(np.arange(200), 6)
     ids = np.arange(1200).astype(str)
@@ -168,7 +170,7 @@ def test_unlabelled_and_hardly_any_samples():
         ({"kind": "class_dependent", "matrix": [[1, 0], [0, 1]]}, r"\(2, 2\) for 3 classes"),
         ({"kind": "class_dependent", "matrix": [[1, 0, 0], [0, 0.5, 0.4], [0, 0, 1]]}, r"row 2 .* sum 0\.9"),
         ({"kind": "class_dependent", "matrix": "T.csv"}, "table of numbers"),
-        ({"kind": "symetric"}, "class_dependent, instance_dependent, none, raters, symmetric"),
+        ({"kind": "symetric"}, "class_dependent, instance_dependent, none, raters, recorded, symmetric"),
         ({"kind": "instance_dependent", "rate": 0.67}, "less than 1 - 1/3 = 0.667"),
         ({"kind": "instance_dependent"}, "give features="),
         ({"kind": "instance_dependent", "features": np.ones(3)}, r"features .* got shape \(3,\)"),
@@ -238,7 +240,7 @@ def test_manifest_noise_by_patient():
     assert 0 < flipped.mean() < 1
 
 
-@pytest.mark.parametrize("kind", choices("noise"))
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_yaml_works_as_composed(kind):
     noise = compose("finetune", [f"noise={kind}", "data=phantoms", "checkpoint=none"]).noise
     scans = manifest(balanced(40, 4), ["train", "train", "val", "test"] * 40, classes=("a", "b", "c", "d"))
@@ -252,3 +254,12 @@ def test_manifest_noise_without_what_it_looks_at():
     noise = {"_target_": "ssl_robust.noise.transitions.instance_dependent"}
     with pytest.raises(UserError, match="noise=instance_dependent: .* give features="):
         noise_labels(manifest([0, 1, 2], ["train"] * 3), noise, 0)
+
+
+def test_the_noise_is_held_while_the_run_has_another_seed():
+    scans = manifest(balanced(100, 3), ["train"] * 300)
+    noise = {"_target_": "ssl_robust.noise.transitions.symmetric", "rate": 0.4}
+    held = [noise_labels(scans, {**noise, "seed": 7}, seed).labels for seed in (0, 1, 7)]
+    np.testing.assert_array_equal(held[0], held[1])
+    np.testing.assert_array_equal(held[0], noise_labels(scans, noise, 7).labels)
+    assert (held[0] != noise_labels(scans, {**noise, "seed": None}, 0).labels).any()
