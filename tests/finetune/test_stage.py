@@ -103,6 +103,9 @@ def test_killed_and_resumed_equals_uninterrupted_for_every_strategy(config, stra
     ours, theirs = (torch.load(out / "last.ckpt", weights_only=True) for out in (whole, parts))
     for key, value in ours["loop"]["models"][0].items():
         assert torch.equal(value, theirs["loop"]["models"][0][key]), key
+    assert ours["loop"]["strategy"].keys() == theirs["loop"]["strategy"].keys()
+    for key, value in ours["loop"]["strategy"].items():
+        assert torch.equal(value, theirs["loop"]["strategy"][key]), key
     drop = ["seconds"]
     pd.testing.assert_frame_equal(read(whole)[1].drop(columns=drop), read(parts)[1].drop(columns=drop))
     assert read(whole)[0] == read(parts)[0]

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+T = [[0.7, 0.1, 0.1, 0.1], [0.0, 1.0, 0.0, 0.0], [0.2, 0.0, 0.8, 0.0], [0.0, 0.3, 0.3, 0.4]]
+
+
+def test_it_is_the_formula_written_out(measure):
+    step = measure("forward", transition=T)
+    given = (step.p @ np.array(T))[np.arange(24), step.labels]
+    assert float(step.loss) == pytest.approx(-np.log(given).mean(), rel=1e-5)
+
+
+def test_the_matrix_is_estimated_where_none_is_given(measure, equal, info):
+    matrix = info.believe().transition.tolist()
+    equal(measure("forward"), measure("forward", transition=matrix))
+
+
+def test_the_identity_makes_it_cross_entropy(measure, equal):
+    equal(measure("forward", transition=np.eye(4).tolist()), measure("cross_entropy"))
+
+
+def test_prediction_is_of_the_true_classes(measure):
+    step = measure("forward", transition=T)
+    np.testing.assert_allclose(
+        step.strategy.predict([step.model], step.batch.images[0]).detach(), step.p, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[0.7, 0.1, 0.1, 0.2], *T[1:]], r"row 1 of transition is .* sum 1\.1; expected probabilities that sum to 1"),
+        ([[1.5, -0.5, 0.0, 0.0], *T[1:]], "row 1 of transition"),
+        ([[0.9, 0.1], [0.1, 0.9]], r"transition has shape \(2, 2\) for 4 classes"),
+        ("anchors", "transition=anchors is not a table of numbers"),
+        ([*T[:3], [0.5, 0.5, 0.0]], "is not a table of numbers"),
+        ([[0.5, 0.5, 0.0, 0.0]] * 4, "column 3 of transition is zero, yet 4 samples bear that label"),
+    ],
+)
+@pytest.mark.parametrize("name", ["forward", "adaptation_layer"])
+def test_a_matrix_that_cannot_be_is_refused(measure, name, matrix, message):
+    with pytest.raises(ValueError, match=message):
+        measure(name, transition=matrix)
