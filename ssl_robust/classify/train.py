@@ -35,7 +35,8 @@ def train(config: DictConfig) -> Path:
         config: composed from `configs/train.yaml`.
 
     Returns:
-        The run directory: what `finetune` writes, its classifier calibrated; doubts.csv and train.json.
+        The run directory: what `finetune` writes, with a calibrated classifier and calibrated predictions.csv (measures
+        in metrics.json and metrics.csv are those before calibration); doubts.csv and train.json.
 
     Raises:
         UserError: as `finetune`; or the rule does not fit.
