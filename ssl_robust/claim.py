@@ -20,8 +20,8 @@ from ssl_robust.files import UserError, read_json, write_json
 SCHEMA_VERSION = 1
 _BOOKKEEPING = {"run.json", "config.yaml"}
 # Options that name what a run reads.
-_READS = ("checkpoint", "encoder_file", "reuse", "reference", "data.path", "data.root", "data.index", "data.labels",
-          "noise.labels", "strategy.audit")  # fmt: skip
+_READS = ("checkpoint", "classifier", "encoder_file", "reuse", "reference", "data.path", "data.root", "data.index",
+          "data.labels", "noise.labels", "strategy.audit")  # fmt: skip
 
 
 def read_run(path: str | Path, *, stage: str | Sequence[str] | None = None) -> dict[str, Any]:

@@ -73,6 +73,17 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+    "train": Stage(
+        "ssl_robust.classify.train:train",
+        "a good classifier from labels that may be wrong, in one command",
+        "what it says of new scans, the least sure tenth left to an expert\n"
+        "  ssl-robust predict classifier={out} data=folder data.path=NEW_SCANS abstain=0.1 out={out}-predictions",
+    ),
+    "predict": Stage(
+        "ssl_robust.classify.predict:predict",
+        "what a saved classifier says of new scans, and how sure it is",
+        "predictions.csv in {out} has a row for each scan; those with abstained=True go to an expert first",
+    ),
     "study": Stage(
         "ssl_robust.study.stage:study",
         "how much label noise hurts and what protects: a grid of trainings",

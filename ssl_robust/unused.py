@@ -21,6 +21,8 @@ _OTHER_SPLITS = {  # what stages that do not read data.split do instead
     "audit": "takes every scan",
     "convert": "takes every scan",
     "finetune": "trains on train and measures on test",
+    "train": "trains on train and measures on test",
+    "predict": "takes every scan",
     "probe": "fits on train and measures on test",
 }
 _OF_VIEWS = ("views", "crop", "encoder_lr_scale")

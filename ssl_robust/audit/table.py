@@ -65,7 +65,7 @@ def audit_table(
         ValueError: lengths differ (the message states both), vectors hold NaN or are all equal, fewer than three
             samples or two classes are labelled, or an option does not fit.
     """
-    stage = {**defaults("", "_opinion"), **defaults("", "audit")}
+    stage = {**defaults("", "_opinion"), **defaults("", "_estimate"), **defaults("", "audit")}
     if n_neighbors is not None and n_neighbors < 0:
         raise ValueError(f"n_neighbors is {n_neighbors}; expected a number from zero")
     search = _search(k=k, center=center, temperature=temperature, index=index, recall=recall)

@@ -7,6 +7,7 @@ the normalisation of a random encoder. Every stage that starts from an encoder c
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,8 +67,20 @@ def open_scans_for(config: DictConfig) -> ScanSet:
     Raises:
         UserError: the checkpoint or the scans cannot be had.
     """
-    card = _card(config)
-    scans = open_scans(config.data, **_wanted_by(card))
+    return open_scans_as(_card(config), config.data)
+
+
+def open_scans_as(card: Card | None, data: Mapping[str, Any]) -> ScanSet:
+    """The scans as an encoder of this card wants them; what the user asks for otherwise is said.
+
+    Args:
+        card: of the encoder; None: as `data` says.
+        data: the `data` node of a configuration.
+
+    Raises:
+        UserError: the scans cannot be had.
+    """
+    scans = open_scans(data, **_wanted_by(card))
     if card is not None:
         _say_differences(card, scans)
     return scans

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -124,16 +125,20 @@ def load_classifier(directory: str | Path) -> tuple[list[Classifier], dict[str, 
         directory: the run directory.
 
     Raises:
-        UserError: there is no classifier in it, or its card lacks something.
+        UserError: there is no classifier in it, it cannot be read, or its card lacks something.
     """
     directory = Path(directory)
     if not (directory / WEIGHTS).is_file():
-        raise UserError(f"{directory} holds no {WEIGHTS}; give the `out` of a finetune run")
+        raise UserError(f"{directory} holds no {WEIGHTS}; give the `out` of a train or finetune run")
     values = read_json(directory / CARD)
     missing = {"encoder", "classes", "n_models"} - set(values)
     if missing:
         raise UserError(f"{directory / CARD} lacks {min(missing)}; copy the card of the run again")
-    card, weights = parse_card(values["encoder"], directory / CARD), load_file(directory / WEIGHTS)
+    card = parse_card(values["encoder"], directory / CARD)
+    try:
+        weights = load_file(directory / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{directory / WEIGHTS} cannot be read ({error}); copy it again") from None
     models = []
     for number in range(values["n_models"]):
         encoder = create_like(card)

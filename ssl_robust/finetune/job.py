@@ -23,7 +23,7 @@ from ssl_robust.finetune.inputs import FeatureInputs, ScanInputs, frozen_feature
 from ssl_robust.finetune.loop import Loop
 from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task
-from ssl_robust.records import Crop
+from ssl_robust.records import Crop, TrainInfo
 from ssl_robust.run import UserError, append_row, replacing
 from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
@@ -41,9 +41,19 @@ _SHOWN = {
 
 
 class Job:
-    """The parts of one run, put together from the settings, and their way through the epochs."""
+    """The parts of one run, put together from the settings, and their way through the epochs.
 
-    def __init__(self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task) -> None:
+    Args:
+        settings: of the stage.
+        encoder: that training starts from.
+        scans: the scans.
+        task: the labels.
+        info: what the strategy is told, where it is known already; None: found when the strategy asks.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task, info: TrainInfo | None = None
+    ) -> None:
         self.loggers = make_loggers(settings.get("logger"), settings["out"], settings)
         self.settings, self.scans, self.task, self.encoder = settings, scans, task, encoder
         origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
@@ -67,7 +77,7 @@ class Job:
                 seed=seed,
             )
             models = strategy.build(make_model)
-            strategy.start(train_info(task, encoder, scans, settings, device))
+            strategy.start(info or train_info(task, encoder, scans, settings, device))
             self.loop = Loop(
                 strategy,
                 models,

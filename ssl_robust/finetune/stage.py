@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from ssl_robust.data.scanset import ScanSet
+from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.encoders.fingerprints import count_seen, encoder_fingerprint
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
-from ssl_robust.finetune.task import make_task
+from ssl_robust.finetune.task import Task, make_task
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.loggers import closing
 from ssl_robust.training.processor import prepare_processor
@@ -38,29 +41,70 @@ def finetune(config: DictConfig) -> Path:
     """
     prepare_processor()
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    _check(settings)
-    encoder, scans = open_encoder_and_scans(config)
-    task = make_task(scans.manifest, settings["noise"], settings["seed"], scans.pixels)
-    fingerprint, origin = scans.manifest.fingerprint, encoder_fingerprint(encoder)
-    if settings["resume"]:
-        check_same(settings, stage="finetune", fingerprint=fingerprint, encoder=origin)
-    seen = count_seen(settings["checkpoint"], scans, task.test, what="test scans")
-    job = Job(settings, encoder, scans, task)
+    check(settings, stage="finetune")
+    prepared = prepare(config, settings, stage="finetune")
+    job = Job(settings, prepared.encoder, prepared.scans, prepared.task)
     with Run(settings["out"], stage="finetune", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
-        run.note(data_fingerprint=fingerprint, n_scans=len(scans), unreadable=scans.unreadable)
-        run.note(encoder_fingerprint=origin, n_test_pretrained_on=seen)
-        task.write_labels(run / "labels.csv")
-        with closing(job.loggers):
-            job.fit(run.path, resume=run.resumed)
+        fit(job, prepared, run)
         variance = job.gradients.variance()
         write_results(
-            run.path, job.history, variance, interval=settings["interval"], seed=settings["seed"], n_seen=seen
-        )
+            run.path, job.history, variance, interval=settings["interval"], seed=settings["seed"],
+            n_seen=prepared.n_seen,
+        )  # fmt: skip
     return run.path
 
 
-def _check(settings: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class Prepared:
+    """What is trained on.
+
+    Attributes:
+        encoder: that training starts from.
+        scans: as it wants them.
+        task: the labels, after noise was added.
+        origin: fingerprint of the encoder.
+        n_seen: test scans that it was pretrained on, None where that is unknown.
+    """
+
+    encoder: Encoder
+    scans: ScanSet
+    task: Task
+    origin: str
+    n_seen: int | None
+
+
+def prepare(config: DictConfig, settings: Mapping[str, Any], *, stage: str) -> Prepared:
+    """Open encoder and scans, make the labels, and refuse to resume another run.
+
+    Args:
+        config: of the stage.
+        settings: the same in plain containers.
+        stage: that asks.
+
+    Raises:
+        UserError: the labels cannot be learnt from, or the run to be resumed was another one.
+    """
+    encoder, scans = open_encoder_and_scans(config)
+    task = make_task(scans.manifest, settings["noise"], settings["seed"], scans.pixels)
+    origin = encoder_fingerprint(encoder)
+    if settings["resume"]:
+        check_same(settings, stage=stage, fingerprint=scans.manifest.fingerprint, encoder=origin)
+    return Prepared(encoder, scans, task, origin,
+                    count_seen(settings["checkpoint"], scans, task.test, what="test scans"))  # fmt: skip
+
+
+def fit(job: Job, prepared: Prepared, run: Run) -> None:
+    """Note in `run` what is trained on, write labels.csv, and train to the last epoch."""
+    scans = prepared.scans
+    run.note(data_fingerprint=scans.manifest.fingerprint, n_scans=len(scans), unreadable=scans.unreadable)
+    run.note(encoder_fingerprint=prepared.origin, n_test_pretrained_on=prepared.n_seen)
+    prepared.task.write_labels(run / "labels.csv")
+    with closing(job.loggers):
+        job.fit(run.path, resume=run.resumed)
+
+
+def check(settings: Mapping[str, Any], *, stage: str) -> None:
     """Refuse what would fail late, before any scan is read."""
     # Fewer than four scans a batch can leave one alone at the end of an epoch, which batch normalisation cannot take.
     whole_numbers = {
@@ -83,4 +127,4 @@ def _check(settings: Mapping[str, Any]) -> None:
         print("Note: freeze=true with checkpoint=none trains a linear layer on random features", flush=True)
     if not (settings["resume"] or settings["overwrite"]):
         # Refuses an occupied directory before the scans are read, which may take long.
-        Run(settings["out"], stage="finetune", config=settings)
+        Run(settings["out"], stage=stage, config=settings)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ssl_robust.neighbors import UnitRows
-from ssl_robust.noise.opinion import form_opinion
+from ssl_robust.noise.opinion import Opinion, form_opinion
 from ssl_robust.records import Believed
 
 
@@ -26,9 +26,21 @@ def believe(
         settings: the nodes `probe` and `noise_model` of configs/_opinion.yaml.
         seed: of folds and landmarks.
     """
-    opinion = form_opinion(
+    return summed_up(give_opinion(vectors, labels, groups, n_classes=n_classes, settings=settings, seed=seed), labels)
+
+
+def give_opinion(
+    vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, n_classes: int, settings: Mapping[str, Any],
+    seed: int,
+) -> Opinion:  # fmt: skip
+    """The opinion behind `believe`, which takes the same, for those who also want to know how sure it is."""
+    return form_opinion(
         UnitRows(vectors, center=True), labels, groups, n_classes=n_classes, probe=settings["probe"],
         noise_model=settings["noise_model"], seed=seed,
     )  # fmt: skip
+
+
+def summed_up(opinion: Opinion, labels: np.ndarray) -> Believed:
+    """An opinion on (N,) labels as given -> what a strategy is told of it."""
     rate = float(opinion.wrong(labels).mean())
     return Believed(opinion.posterior.astype(np.float32), opinion.noise.transition, rate)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ssl_robust.run import UserError, read_run, replacing
 
-_BUILDERS = ("audit", "check", "demo", "finetune", "pretrain", "probe", "study")  # one module and one template each
-
+# One module and one template each.
+_BUILDERS = ("audit", "check", "demo", "finetune", "predict", "pretrain", "probe", "study", "train")
 _ESCAPES = {"\\": "\\\\", "&": "&amp;", "<": "&lt;", ">": "&gt;", **{each: f"\\{each}" for each in "`*_{}[]|#~!"}}
 
 

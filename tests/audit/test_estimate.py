@@ -10,7 +10,7 @@ from ssl_robust.noise.opinion import Opinion
 from ssl_robust.probes.soft import softmax
 from ssl_robust.settings import defaults
 
-STAGE = {**defaults("", "_opinion"), **defaults("", "audit")}
+STAGE = {**defaults("", "_opinion"), **defaults("", "_estimate"), **defaults("", "audit")}
 SETTINGS = {**STAGE["estimate"], "n_resamples": 24}
 T = np.array([[0.85, 0.1, 0.05], [0.05, 0.9, 0.05], [0.0, 0.2, 0.8]])
 

@@ -1,0 +1,51 @@
+"""Every class alike: what is believed of the labels, with logits adjusted for how frequent the classes truly are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssl_robust.finetune.classifier import Classifier
+from ssl_robust.finetune.strategies.audit_clean import AuditClean
+from ssl_robust.records import Batch, TrainInfo
+
+
+class Balanced(AuditClean):
+    """The loss of `AuditClean` on logits f(x) + strength log(prior), prior = mean of the targets.
+
+    A network that is trained so and asked for f(x) alone answers as if all classes were equally frequent, which is what
+    balanced accuracy asks for (logit adjustment, Menon et al. 2021, arXiv 2007.07314, eq. 10). Their prior is that of
+    the labels; labels that are wrong make rare classes look frequent, so it is that of the believed ones here.
+
+    Args:
+        audit: as in `AuditClean`, like the three that follow.
+        mode: there.
+        threshold: there.
+        keep_per_class: there.
+        strength: tau; 0 = `AuditClean`.
+    """
+
+    offsets: Tensor  # (K,)
+
+    def __init__(self, *, audit: str | None, mode: str, threshold: float, keep_per_class: int, strength: float) -> None:
+        super().__init__(audit=audit, mode=mode, threshold=threshold, keep_per_class=keep_per_class)
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 10:
+            raise ValueError(f"strength={strength}; expected a number from 0 to 10, 1 = all classes alike")
+        self.strength = float(strength)
+
+    def start(self, info: TrainInfo) -> None:
+        """Ask for what is believed of the labels, and count the classes by it."""
+        super().start(info)
+        counts = (self.weights[:, None] * self.targets).sum(dim=0)
+        # One scan more of each class: none is so rare that its logarithm has no bottom.
+        self.register_buffer("offsets", self.strength * ((counts + 1) / (counts + 1).sum()).log())
+
+    def losses(self, models: Sequence[Classifier], batches: Sequence[Mapping[str, Batch]], epoch: int) -> list[Tensor]:
+        """Weighted cross-entropy of adjusted logits with the targets; see `Strategy.losses`."""
+        batch = batches[0]["train"]
+        logits = models[0](batch.images[0]) + self.offsets
+        losses = F.cross_entropy(logits, self.targets[batch.indices], reduction="none")
+        return [torch.mean(self.weights[batch.indices] * losses)]
