@@ -66,8 +66,8 @@ def help_text(stage: str, config: DictConfig, groups: Mapping[str, str]) -> str:
 def _comments(stage: str, groups: Mapping[str, str]) -> dict[str, str]:
     """Option or node of a stage -> its comment."""
     comments: dict[str, str] = {}
-    for name in ("_base", "_encoder", "_opinion"):
-        comments |= option_comments(config_directory() / f"{name}.yaml")
+    for shared in sorted(config_directory().glob("_*.yaml")):  # of which a root takes in some
+        comments |= option_comments(shared)
     for group, choice in groups.items():
         comments |= {f"{group}.{name}": text for name, text in _of_choice(group, choice).items()}
     return comments | option_comments(config_directory() / f"{stage}.yaml")
