@@ -5,6 +5,7 @@ import subprocess
 # Tiny tensors: a second thread would only wait for the first. Set before torch is imported; sub-processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 
 
@@ -38,3 +39,22 @@ def start_two():
         ]
 
     return start
+
+
+@pytest.fixture(scope="session")
+def bright_scans(tmp_path_factory):
+    """Numbers of scans and their side -> an npz of three classes that differ in brightness, so that few steps teach."""
+
+    def write(train, val, test, *, side):
+        rng = np.random.default_rng(0)
+        arrays = {}
+        for split, n in {"train": train, "val": val, "test": test}.items():
+            labels = np.arange(n) % 3
+            noise = rng.normal(size=(n, side, side)) * 20
+            arrays[f"{split}_images"] = np.clip(50 + 70 * labels[:, None, None] + noise, 0, 255).astype(np.uint8)
+            arrays[f"{split}_labels"] = labels
+        path = tmp_path_factory.mktemp("scans") / "scans.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return write

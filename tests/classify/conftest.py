@@ -1,26 +1,13 @@
 import os
 
-import numpy as np
 import pytest
 
 from ssl_robust.settings import compose
 
-N = {"train": 90, "val": 30, "test": 30}
-
 
 @pytest.fixture(scope="session")
-def scans_file(tmp_path_factory):
-    """Grey scans of three classes that differ in brightness: even random features tell them apart."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, n in N.items():
-        labels = np.arange(n) % 3
-        noise = rng.normal(size=(n, 32, 32)) * 20
-        arrays[f"{split}_images"] = np.clip(50 + 70 * labels[:, None, None] + noise, 0, 255).astype(np.uint8)
-        arrays[f"{split}_labels"] = labels
-    path = tmp_path_factory.mktemp("scans") / "scans.npz"
-    np.savez(path, **arrays)
-    return path
+def scans_file(bright_scans):
+    return bright_scans(90, 30, 30, side=32)
 
 
 @pytest.fixture(scope="session")

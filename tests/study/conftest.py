@@ -1,24 +1,11 @@
-import numpy as np
 import pytest
 
 from ssl_robust.cli import run
 
-N = {"train": 60, "val": 12, "test": 15}
-
 
 @pytest.fixture(scope="session")
-def scans_file(tmp_path_factory):
-    """Grey scans of three classes that differ in brightness."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, n in N.items():
-        labels = np.arange(n) % 3
-        noise = rng.normal(size=(n, 16, 16)) * 20
-        arrays[f"{split}_images"] = np.clip(50 + 70 * labels[:, None, None] + noise, 0, 255).astype(np.uint8)
-        arrays[f"{split}_labels"] = labels
-    path = tmp_path_factory.mktemp("scans") / "scans.npz"
-    np.savez(path, **arrays)
-    return path
+def scans_file(bright_scans):
+    return bright_scans(60, 12, 15, side=16)
 
 
 @pytest.fixture
