@@ -22,7 +22,7 @@ class AuditClean(Strategy):
 
     With p = p(label is wrong | scan, label) of N labels and q(c) = p(true class is c | scan, label):
 
-    - drop: mean of CE over the labels with p <= threshold (Northcutt et al. 2021, arXiv 1911.00068, section 3.2);
+    - drop: mean of CE over the labels with p <= threshold (Northcutt et al. 2021, arXiv 1911.00068);
     - weight: sum (1 - p) CE / sum (1 - p);
     - soften: mean of - sum_c q(c) log f_c, the posterior in place of the label.
 
