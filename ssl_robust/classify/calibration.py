@@ -37,9 +37,10 @@ class Calibration:
         """
         if values is None:
             return cls(1.0, 0)
-        if not isinstance(values, Mapping) or not _is_positive(values.get("sharpness")):
+        fits = isinstance(values, Mapping) and _is_positive(values.get("sharpness"))
+        if not fits or not isinstance(values.get("n"), int):
             raise ValueError("has an impossible calibration")
-        return cls(float(values["sharpness"]), int(values.get("n", 0)))
+        return cls(float(values["sharpness"]), values["n"])
 
     def as_record(self) -> dict[str, Any]:
         """For a card."""
