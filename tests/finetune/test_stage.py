@@ -82,6 +82,19 @@ def test_the_card_names_the_strategy_as_its_file_does(config):
     assert load_classifier(out)[1]["strategy"] == "mae"
 
 
+@pytest.mark.parametrize("strategy", ["coteaching", "coteaching_vog", "dividemix"])
+def test_two_networks_on_frozen_features_are_saved_and_predict_alike(config, strategy):
+    settings = config("freeze=true", f"strategy={strategy}", *NOISE)
+    out = finetune(settings)
+    models, card = load_classifier(out)
+    assert card["n_models"] == len(models) == 2
+    scans = open_scans(settings.data)
+    images = scans.batch(scans.manifest.rows("test")).images
+    with torch.no_grad():
+        p = torch.stack([model(images).softmax(dim=1) for model in models]).mean(dim=0)
+    np.testing.assert_allclose(p, read(out)[2][["p_0", "p_1", "p_2"]], atol=2e-3)
+
+
 def test_it_learns(config):
     out = finetune(config("freeze=true", "trainer.max_epochs=20", "optim.lr=0.05"))
     assert read(out)[0]["best"]["balanced_accuracy"] > 0.8
