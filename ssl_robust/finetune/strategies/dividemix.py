@@ -46,6 +46,13 @@ class DivideMix(Strategy):
             raise ValueError(f"class_prior={class_prior}; expected estimated or uniform")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}; expected a number above 0")
+        if not 0 <= p_threshold <= 1:
+            raise ValueError(f"p_threshold={p_threshold}; expected a probability, e.g. 0.5")
+        amounts = {"confidence_penalty": confidence_penalty, "alpha": alpha, "lambda_u": lambda_u,
+                   "rampup_epochs": rampup_epochs}  # fmt: skip
+        for name, value in amounts.items():
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}={value}; expected a number from 0 on")
         self.warmup_epochs, self.confidence_penalty = warmup_epochs, confidence_penalty
         self.p_threshold, self.temperature, self.alpha = p_threshold, temperature, alpha
         self.lambda_u, self.rampup_epochs, self.class_prior = lambda_u, rampup_epochs, class_prior
