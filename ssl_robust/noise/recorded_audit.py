@@ -85,7 +85,8 @@ def _check_same_labels(seen: pd.Series, given: np.ndarray, where: str) -> None:
 
 
 def _tell_of_others(table: pd.DataFrame, ids: Sequence[str], where: str) -> None:
-    others = int((table["label"].notna() & ~table["sample_id"].isin(list(ids))).sum())
+    labelled = table["label"].notna().to_numpy(dtype=bool)
+    others = int((labelled & ~table["sample_id"].isin(list(ids)).to_numpy(dtype=bool)).sum())
     if others:
         print(f"Note: {where} learned from {others:,} labels outside the training split too, so that measures on those "
               "scans may flatter; without strategy.audit, training labels judge one another", flush=True)  # fmt: skip
