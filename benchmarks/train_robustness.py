@@ -67,16 +67,18 @@ def summary(rows: list[dict]) -> str:
     """Mean of each cell over the seeds, its share of the clean one, and its lead over plain cross-entropy."""
     table = pd.DataFrame(rows)
     of: dict[Any, pd.DataFrame] = {
-        key: group.set_index("seed") for key, group in table.groupby(["set", "checkpoint", "noise", "remedy"])
+        key: group.set_index("seed")
+        for key, group in table.groupby(["set", "checkpoint", "noise", "overrides", "remedy"])
     }
     lines = [
         ["set", "encoder", "noise", "chosen", "balanced accuracy", "of clean", "minus plain", "ECE (before)", "seeds"]
     ]
     lines.append(["---"] * len(lines[0]))
-    for (name, checkpoint, noise, remedy), mine in of.items():
+    for (name, checkpoint, noise, overrides, remedy), mine in of.items():
         if remedy != "auto":
             continue
-        clean, plain = of.get((name, checkpoint, "none", "auto")), of.get((name, checkpoint, noise, "plain"))
+        clean = of.get((name, checkpoint, "none", overrides, "auto"))
+        plain = of.get((name, checkpoint, noise, overrides, "plain"))
         score = mine["balanced_accuracy"]
         lines.append([
             name, Path(checkpoint).name, noise, "/".join(sorted(set(mine["chosen"]))), spread(score),

@@ -6,7 +6,7 @@ Each hyperparameter has one home, its YAML. The command line reads it through Hy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,17 @@ def defaults(group: str, name: str) -> dict[str, Any]:
 
     values = yaml.safe_load((config_directory() / group / f"{name}.yaml").read_text(encoding="utf-8")) or {}
     return {key: value for key, value in values.items() if key not in ("defaults",)}
+
+
+def name_of(group: str, values: Mapping[str, Any]) -> str:
+    """The file of a group with exactly these values (`mae`, which is `gce` with q = 1); else its module's name.
+
+    Args:
+        group: folder under `configs/`.
+        values: a node of the configuration, with `_target_`.
+    """
+    same = [name for name in choices(group) if defaults(group, name) == values]
+    return same[0] if same else str(values["_target_"]).split(".")[-2]
 
 
 def compose(stage: str, overrides: Sequence[str] = ()) -> DictConfig:

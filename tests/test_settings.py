@@ -52,3 +52,9 @@ def test_values_have_one_home():
 
 def test_the_configuration_lies_beside_the_checkout_or_in_the_package():
     assert (Path(settings.config_directory()) / "pretrain.yaml").is_file()
+
+
+def test_a_node_has_the_name_of_the_file_with_its_values_else_of_its_module():
+    for name in ("cross_entropy", "label_smoothing", "gce", "mae", "balanced"):
+        assert settings.name_of("strategy", settings.defaults("strategy", name)) == name
+    assert settings.name_of("strategy", settings.defaults("strategy", "mae") | {"q": 0.9}) == "gce"

@@ -37,9 +37,10 @@ class Calibration:
         """
         if values is None:
             return cls(1.0, 0)
-        if not isinstance(values, Mapping) or not _is_positive(values.get("sharpness")):
+        fits = isinstance(values, Mapping) and _is_positive(values.get("sharpness"))
+        if not fits or not isinstance(values.get("n"), int):
             raise ValueError("has an impossible calibration")
-        return cls(float(values["sharpness"]), int(values.get("n", 0)))
+        return cls(float(values["sharpness"]), values["n"])
 
     def as_record(self) -> dict[str, Any]:
         """For a card."""
@@ -57,7 +58,10 @@ def fit_calibration(
 
     A temperature (Guo et al. 2017, arXiv 1706.04599, section 4.2) that is fitted to wrong labels learns to be unsure:
     even the best classifier is right on those only as often as they are. So the noise stands between the two,
-    p(given | x) = sum over true of p(true | x) T[true, given] (Patrini et al. 2017, arXiv 1609.03683, eq. 3).
+    p(given | x) = sum over true of p(true | x) T[true, given] (Patrini et al. 2017, arXiv 1609.03683).
+
+    A classifier of strategy=balanced answers as if all classes were equally frequent. No factor brings the true
+    frequencies back without another class being predicted, so that its probabilities of rare classes stay too high.
 
     Args:
         probabilities: (N, K) of samples that were not trained on; rows sum to one.

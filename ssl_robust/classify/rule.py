@@ -129,12 +129,17 @@ def _choice(remedy: str, why: str, settings: Mapping[str, Any], option: str) -> 
     if remedy not in known:
         auto = [AUTO] if option == "remedy" else []
         raise UserError(f"{option}={remedy} is no remedy; choose one of {', '.join([*auto, *known])}")
+    if not isinstance(known[remedy], Mapping):
+        raise UserError(f"remedies.{remedy}={known[remedy]} does not fit; expected e.g. {{strategy: cross_entropy}}")
     values = dict(known[remedy])
     name = values.pop("strategy", None)
     if name not in choices("strategy"):
         raise UserError(f"remedies.{remedy}.strategy={name} does not exist; choose one of "
                         f"{', '.join(choices('strategy'))}")  # fmt: skip
     strategy = defaults("strategy", name)
+    if "_target_" not in strategy:
+        raise UserError(f"remedies.{remedy}.strategy={name} is told the noise that is made, which nobody knows of real "
+                        f"labels; take {name.removesuffix('_oracle')}")  # fmt: skip
     if unknown := sorted(set(values) - set(strategy)):
         raise UserError(f"remedies.{remedy}.{unknown[0]} is no option of strategy={name}; it has "
                         f"{', '.join(key for key in strategy if key != '_target_')}")  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def train(config: DictConfig) -> Path:
     device = pick_device(settings["trainer"]["device"])
     prepared.encoder.autocast = pick_precision(settings["trainer"]["precision"], device)
     doubts = doubt(prepared, settings, device)
-    choice = choose(doubts.facts(), settings)
+    choice = _choice(doubts, settings)
     if caution := doubts.facts().mistaken(prepared.task.manifest.classes):
         print(f"Note: {caution}", flush=True)
     print(f"{doubts.in_words()}\nRemedy: {choice.remedy} ({choice.why})", flush=True)
@@ -57,6 +57,7 @@ def train(config: DictConfig) -> Path:
     job = Job({**settings, "strategy": choice.strategy}, prepared.encoder, prepared.scans, prepared.task, info)
     with Run(settings["out"], stage="train", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
+        run.note(remedy=asdict(choice))
         doubts.write(run / "doubts.csv")
         fit(job, prepared, run)
         calibration = _calibrate(run.path, prepared, doubts, settings)
@@ -70,6 +71,13 @@ def _check(settings: Mapping[str, Any]) -> None:
     if isinstance(pull, bool) or not isinstance(pull, int | float) or not 0 <= pull < np.inf:
         raise UserError(f"calibration.pull={pull} does not fit; expected a number from 0 on")
     check(settings, stage="train")
+
+
+def _choice(doubts: Doubts, settings: Mapping[str, Any]) -> Choice:
+    """What the rule says; a resumed run keeps what it began with, even where other hardware estimates a little more."""
+    note = Path(settings["out"]) / "run.json"
+    before = read_json(note).get("remedy") if settings["resume"] and note.exists() else None
+    return choose(doubts.facts(), settings) if before is None else Choice(**before)
 
 
 def _calibrate(out: Path, prepared: Prepared, doubts: Doubts, settings: Mapping[str, Any]) -> Calibration:

@@ -111,7 +111,8 @@ def save_classifier(
         parts = {"encoder": model.encoder.timm, "head": model.head}
         for part, module in parts.items():
             for key, value in module.state_dict().items():  # type: ignore[union-attr]
-                weights[f"{number}.{part}.{key}"] = value.detach().cpu().contiguous()
+                # Copied, because networks on frozen features share their encoder, which safetensors refuses to write.
+                weights[f"{number}.{part}.{key}"] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
     with replacing(directory / WEIGHTS) as temporary:
         save_file(weights, temporary, metadata={"format": "pt"})
     facts = {"classes": list(classes), "n_models": len(models), "strategy": strategy, "version": __version__}

@@ -55,7 +55,7 @@ def divide(clean: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
-    """(B, K) -> (B, K), p^(1/T) normalised (arXiv 2002.07394, eq. 4); T < 1 makes them surer."""
+    """(B, K) -> (B, K), p^(1/T) normalised (arXiv 2002.07394, section 3.2); T < 1 makes them surer."""
     # Divided by the largest first, so that none of a row's powers vanishes.
     powers = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1 / temperature)
     return powers / powers.sum(dim=1, keepdim=True)

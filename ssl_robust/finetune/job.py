@@ -25,6 +25,7 @@ from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task
 from ssl_robust.records import Crop, TrainInfo
 from ssl_robust.run import UserError, append_row, replacing
+from ssl_robust.settings import name_of
 from ssl_robust.training.device import pick_device, pick_precision
 from ssl_robust.training.display import Display
 from ssl_robust.training.loggers import make_loggers
@@ -59,6 +60,7 @@ class Job:
         origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
         # The scans may have been prepared otherwise than those that the encoder learned from.
         self.card = replace(origin, input_size=scans.image_size, resize=scans.resize, weights_dtype="float32")
+        self.strategy = name_of("strategy", settings["strategy"])
         self.history = History(task)
         trainer, seed = settings["trainer"], settings["seed"]
         self.gradients = Gradients(
@@ -78,6 +80,8 @@ class Job:
             )
             models = strategy.build(make_model)
             strategy.start(info or train_info(task, encoder, scans, settings, device))
+            if strategy.said:
+                print(strategy.said, flush=True)
             self.loop = Loop(
                 strategy,
                 models,
@@ -151,8 +155,7 @@ class Job:
         models = self.loop.models
         if isinstance(self.inputs, FeatureInputs):
             models = [self.inputs.whole(model, self.encoder) for model in models]
-        name = self.settings["strategy"]["_target_"].split(".")[-2]
-        save_classifier(models, out, card=self.card, classes=self.task.manifest.classes, strategy=name)
+        save_classifier(models, out, card=self.card, classes=self.task.manifest.classes, strategy=self.strategy)
 
     def _restore(self, path: Path) -> int:
         """Take over the state of `last.ckpt`; the number of epochs it has done, 0 without one."""

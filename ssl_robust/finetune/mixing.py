@@ -9,10 +9,10 @@ from torch import Tensor
 def mix(
     images: Tensor, targets: Tensor, alpha: float, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Each sample is mixed with another one of the batch (Zhang et al. 2018, arXiv 1710.09412, section 2).
+    """Each sample is mixed with another one of the batch (Zhang et al. 2018, arXiv 1710.09412).
 
-    One lambda ~ Beta(alpha, alpha) for the batch, and max(lambda, 1 - lambda) in its place (MixMatch, arXiv 1905.02249,
-    eq. 9): as a batch the mixtures are distributed alike, and row i stays nearest to sample i.
+    One lambda ~ Beta(alpha, alpha) for the batch, and max(lambda, 1 - lambda) in its place (MixMatch, arXiv
+    1905.02249): as a batch the mixtures are distributed alike, and row i stays nearest to sample i.
 
     Args:
         images: (B, …), also features.

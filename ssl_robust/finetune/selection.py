@@ -17,7 +17,7 @@ _ROWS = 1024  # samples whose gradients are unfolded at once
 def forget_rate(rate: float, epoch: int, warmup: int) -> float:
     """Share of a batch that is left out: rises linearly from 0 to `rate` over the warm-up.
 
-    Han et al. 2018, arXiv 1804.06872, algorithm 1, line 14: R(T) = 1 - min(T / T_k tau, tau), counting from T = 0.
+    Han et al. 2018, arXiv 1804.06872, algorithm 1: R(T) = 1 - min(T / T_k tau, tau), counting from T = 0.
 
     Args:
         rate: tau.

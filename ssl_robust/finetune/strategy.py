@@ -53,9 +53,11 @@ class Strategy(nn.Module, ABC):
 
     Attributes:
         n_models: networks that are trained together.
+        said: what a user should hear of the labels once `start` has looked at them; mostly nothing.
     """
 
     n_models = 1
+    said = ""
 
     def build(self, make_model: Callable[[], Classifier]) -> list[Classifier]:
         """The models to train.

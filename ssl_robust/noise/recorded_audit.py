@@ -38,6 +38,9 @@ def read_posterior(directory: str | Path, ids: Sequence[str], labels: np.ndarray
     The audit's table names one other class at most: p(wrong) lies there, or evenly on the others where none is named. A
     label that the audit could not judge (its class has too few patients) counts as right.
 
+    An audit of all splits learned from the labels of val and test as well, and through it so does what is trained here;
+    a note says so.
+
     Args:
         directory: of the audit.
         ids: (N,) `sample_id` of the samples.
@@ -62,6 +65,7 @@ def read_posterior(directory: str | Path, ids: Sequence[str], labels: np.ndarray
         raise UserError(f"{where} has judged no label (p_mislabeled is empty: too few labels or patients); "
                         "take strategy.audit away, then the labels are judged here")  # fmt: skip
     wrong = found["p_mislabeled"].to_numpy(dtype=np.float64, na_value=0)
+    _tell_of_others(table, ids, where)
     suggested = _codes(pd.Series(found["suggested_label"]), classes, where)
     return _posterior(wrong, labels, suggested, len(classes))
 
@@ -78,6 +82,14 @@ def _check_same_labels(seen: pd.Series, given: np.ndarray, where: str) -> None:
         raise UserError(f"{where} saw other labels of {other.sum():,} of the {n:,} training samples (e.g. "
                         f"{seen.index[row]!r}: {seen.iloc[row]!r} there, {given[row]!r} here); audit with the same "
                         "noise= and seed=, or the labels as they are now")  # fmt: skip
+
+
+def _tell_of_others(table: pd.DataFrame, ids: Sequence[str], where: str) -> None:
+    labelled = table["label"].notna().to_numpy(dtype=bool)
+    others = int((labelled & ~table["sample_id"].isin(list(ids)).to_numpy(dtype=bool)).sum())
+    if others:
+        print(f"Note: {where} learned from {others:,} labels outside the training split too, so that measures on those "
+              "scans may flatter; without strategy.audit, training labels judge one another", flush=True)  # fmt: skip
 
 
 def _codes(names: pd.Series, classes: Sequence[str], where: str) -> np.ndarray:

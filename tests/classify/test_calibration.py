@@ -78,6 +78,7 @@ def test_a_card_gives_it_back_and_a_broken_one_is_refused():
     made = Calibration(0.7, 12)
     assert Calibration.read(made.as_record()) == made
     assert Calibration.read(None) == Calibration(1.0, 0)
-    for broken in ({}, {"sharpness": 0}, {"sharpness": "1"}, {"sharpness": float("nan")}, [1]):
+    for broken in ({}, {"sharpness": 0}, {"sharpness": "1"}, {"sharpness": float("nan")}, [1], {"sharpness": 1.0},
+                   {"sharpness": 1.0, "n": None}):  # fmt: skip
         with pytest.raises(ValueError, match="impossible calibration"):
             Calibration.read(broken)

@@ -77,6 +77,24 @@ def test_the_card_tells_how_the_scans_were_prepared_here(config, tmp_path):
     assert model.encoder.input_size == 24
 
 
+def test_the_card_names_the_strategy_as_its_file_does(config):
+    out = finetune(config("freeze=true", "strategy=mae", "trainer.max_epochs=1"))
+    assert load_classifier(out)[1]["strategy"] == "mae"
+
+
+@pytest.mark.parametrize("strategy", ["coteaching", "coteaching_vog", "dividemix"])
+def test_two_networks_on_frozen_features_are_saved_and_predict_alike(config, strategy):
+    settings = config("freeze=true", f"strategy={strategy}", *NOISE)
+    out = finetune(settings)
+    models, card = load_classifier(out)
+    assert card["n_models"] == len(models) == 2
+    scans = open_scans(settings.data)
+    images = scans.batch(scans.manifest.rows("test")).images
+    with torch.no_grad():
+        p = torch.stack([model(images).softmax(dim=1) for model in models]).mean(dim=0)
+    np.testing.assert_allclose(p, read(out)[2][["p_0", "p_1", "p_2"]], atol=2e-3)
+
+
 def test_it_learns(config):
     out = finetune(config("freeze=true", "trainer.max_epochs=20", "optim.lr=0.05"))
     assert read(out)[0]["best"]["balanced_accuracy"] > 0.8
@@ -101,8 +119,9 @@ def test_killed_and_resumed_equals_uninterrupted_for_every_strategy(config, stra
     torch.rand(3)  # the state of torch's own generator must not matter
     parts = finetune(config(*overrides, "resume=true", out="parts"))
     ours, theirs = (torch.load(out / "last.ckpt", weights_only=True) for out in (whole, parts))
-    for key, value in ours["loop"]["models"][0].items():
-        assert torch.equal(value, theirs["loop"]["models"][0][key]), key
+    for one, other in zip(ours["loop"]["models"], theirs["loop"]["models"], strict=True):
+        for key, value in one.items():
+            assert torch.equal(value, other[key]), key
     assert ours["loop"]["strategy"].keys() == theirs["loop"]["strategy"].keys()
     for key, value in ours["loop"]["strategy"].items():
         assert torch.equal(value, theirs["loop"]["strategy"][key]), key

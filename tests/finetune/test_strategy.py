@@ -87,3 +87,9 @@ def test_default_plan_shows_every_sample_once():
     started(strategy)
     (streams,) = strategy.plan_epoch(0, evaluate=lambda number: pytest.fail("not needed"))
     np.testing.assert_array_equal(streams["train"].indices, np.arange(N))
+
+
+@pytest.mark.parametrize("share", [-0.1, 3, True])
+def test_a_smoothing_that_cannot_be_is_refused(share):
+    with pytest.raises(ValueError, match="label_smoothing=.*expected a share from 0 to 1"):
+        build_strategy(defaults("strategy", "label_smoothing") | {"label_smoothing": share})

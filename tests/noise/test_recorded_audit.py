@@ -44,6 +44,13 @@ def test_beliefs_are_found_by_id(audit, kind):
     np.testing.assert_allclose(got, [[0, 0, 1], [0.2, 0, 0.8], [0.2, 0.6, 0.2]], rtol=1e-6)
 
 
+def test_an_audit_that_saw_labels_of_other_splits_is_told_of(audit, capsys):
+    read_posterior(audit(), ["=1"], np.array([0]), CLASSES)
+    assert "learned from 2 labels outside the training split" in capsys.readouterr().out  # the fourth has no label
+    read_posterior(audit(), ["3", "=1", "2"], np.array([2, 0, 1]), CLASSES)
+    assert capsys.readouterr().out == ""
+
+
 def test_an_audit_that_does_not_fit_is_refused_in_one_sentence(audit):
     labels = np.array([0, 1])
     with pytest.raises(UserError, match=r"saw other labels of 1 of the 2 .* \(e\.g\. '2': 'b' there, 'c' here\)"):

@@ -14,7 +14,7 @@ from ssl_robust.records import Batch
 class ActivePassive(Strategy):
     """Normalised cross-entropy and mean absolute error: both tolerate symmetric noise, together they learn faster.
 
-    Ma et al. 2020, arXiv 2006.13554, section 3 (NCE + MAE). With reverse cross-entropy as the passive term,
+    Ma et al. 2020, arXiv 2006.13554 (NCE + MAE). With reverse cross-entropy as the passive term,
     the paper's other choice, nothing changes but beta: it is -A/2 times the mean absolute error.
 
     Args:

@@ -22,7 +22,7 @@ class AuditClean(Strategy):
 
     With p = p(label is wrong | scan, label) of N labels and q(c) = p(true class is c | scan, label):
 
-    - drop: mean of CE over the labels with p <= threshold (Northcutt et al. 2021, arXiv 1911.00068, section 3.2);
+    - drop: mean of CE over the labels with p <= threshold (Northcutt et al. 2021, arXiv 1911.00068);
     - weight: sum (1 - p) CE / sum (1 - p);
     - soften: mean of - sum_c q(c) log f_c, the posterior in place of the label.
 
@@ -56,7 +56,7 @@ class AuditClean(Strategy):
         super().start(info)
         labels = info.labels.numpy()
         if self.audit is None:
-            believed = info.believe().posterior
+            believed = np.asarray(info.believe().posterior)
         else:
             believed = read_posterior(self.audit, info.sample_ids, labels, info.classes)
         posterior = trusted(believed, labels, n=self.keep_per_class)
@@ -67,7 +67,8 @@ class AuditClean(Strategy):
         self.register_buffer("targets", torch.from_numpy(posterior) if self.mode == "soften" else given)
         # Scaled once and not in each batch, whose sum would follow from who happens to be in it.
         self.register_buffer("weights", weights / weights[weights > 0].mean())
-        print(_in_words(self.mode, wrong, weights.numpy()), flush=True)
+        believed_wrong = 1 - believed[np.arange(len(labels)), labels]
+        self.said = _in_words(self.mode, believed_wrong, weights.numpy())
 
     def plan_epoch(self, epoch: int, evaluate: Callable[[int], Evaluation]) -> list[dict[str, Stream]]:
         """One stream of the labels that count; see `Strategy.plan_epoch`."""
@@ -76,8 +77,13 @@ class AuditClean(Strategy):
     def losses(self, models: Sequence[Classifier], batches: Sequence[Mapping[str, Batch]], epoch: int) -> list[Tensor]:
         """Weighted cross-entropy with the targets; see `Strategy.losses`."""
         batch = batches[0]["train"]
-        losses = F.cross_entropy(models[0](batch.images[0]), self.targets[batch.indices], reduction="none")
+        logits = self.logits(models[0], batch.images[0])
+        losses = F.cross_entropy(logits, self.targets[batch.indices], reduction="none")
         return [(self.weights[batch.indices] * losses).mean()]
+
+    def logits(self, model: Classifier, images: Tensor) -> Tensor:
+        """(B, K) that the loss is taken of."""
+        return model(images)
 
 
 def trusted(posterior: np.ndarray, labels: np.ndarray, *, n: int) -> np.ndarray:

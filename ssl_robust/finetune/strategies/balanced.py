@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ssl_robust.finetune.classifier import Classifier
 from ssl_robust.finetune.strategies.audit_clean import AuditClean
-from ssl_robust.records import Batch, TrainInfo
+from ssl_robust.records import TrainInfo
 
 
 class Balanced(AuditClean):
@@ -43,9 +39,6 @@ class Balanced(AuditClean):
         # One scan more of each class: none is so rare that its logarithm has no bottom.
         self.register_buffer("offsets", self.strength * ((counts + 1) / (counts + 1).sum()).log())
 
-    def losses(self, models: Sequence[Classifier], batches: Sequence[Mapping[str, Batch]], epoch: int) -> list[Tensor]:
-        """Weighted cross-entropy of adjusted logits with the targets; see `Strategy.losses`."""
-        batch = batches[0]["train"]
-        logits = models[0](batch.images[0]) + self.offsets
-        losses = F.cross_entropy(logits, self.targets[batch.indices], reduction="none")
-        return [torch.mean(self.weights[batch.indices] * losses)]
+    def logits(self, model: Classifier, images: Tensor) -> Tensor:
+        """(B, K) adjusted by the prior."""
+        return model(images) + self.offsets

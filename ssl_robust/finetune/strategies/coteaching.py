@@ -16,7 +16,7 @@ from ssl_robust.records import Batch, TrainInfo
 class CoTeaching(Strategy):
     """Each network picks the small losses of a batch, and learns from the other's picks (Han et al. 2018).
 
-    Networks learn right labels before wrong ones (arXiv 1804.06872, section 3); what one of them has taken for right by
+    Networks learn right labels before wrong ones (arXiv 1804.06872); what one of them has taken for right by
     mistake, the other would not have, so that errors are not confirmed.
 
     Args:

@@ -22,6 +22,8 @@ class CrossEntropy(Strategy):
 
     def __init__(self, *, label_smoothing: float) -> None:
         super().__init__()
+        if isinstance(label_smoothing, bool) or not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing={label_smoothing}; expected a share from 0 to 1, e.g. 0.1")
         self.label_smoothing = label_smoothing
 
     def losses(self, models: Sequence[Classifier], batches: Sequence[Mapping[str, Batch]], epoch: int) -> list[Tensor]:

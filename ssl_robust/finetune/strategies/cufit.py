@@ -27,6 +27,8 @@ class Cufit(Strategy):
 
     def __init__(self, *, adapter_dim: int) -> None:
         super().__init__()
+        if adapter_dim < 1:
+            raise ValueError(f"adapter_dim={adapter_dim}; expected a whole number from 1 on")
         self.adapter_dim = adapter_dim
 
     def start(self, info: TrainInfo) -> None:

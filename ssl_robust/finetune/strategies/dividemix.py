@@ -25,13 +25,13 @@ class DivideMix(Strategy):
 
     Args:
         warmup_epochs: of plain cross-entropy; half of the run at most.
-        confidence_penalty: weight of the negative entropy in the warm-up (eq. 5), for class-dependent noise; 0 = none.
+        confidence_penalty: weight of the negative entropy in the warm-up (eq. 2), for class-dependent noise; 0 = none.
         p_threshold: tau, probability of a right label from which on a sample counts as labelled.
         temperature: T, of sharpening; 1 = none.
         alpha: of mixup's Beta distribution.
         lambda_u: weight of the samples without label.
         rampup_epochs: over which that weight rises from 0, after the warm-up.
-        class_prior: what the mean prediction is pulled towards (eq. 12): "estimated", how often each class is believed
+        class_prior: what the mean prediction is pulled towards: "estimated", how often each class is believed
             to occur, or "uniform", the paper's, which suits a balanced set.
     """
 
@@ -46,6 +46,13 @@ class DivideMix(Strategy):
             raise ValueError(f"class_prior={class_prior}; expected estimated or uniform")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}; expected a number above 0")
+        if not 0 <= p_threshold <= 1:
+            raise ValueError(f"p_threshold={p_threshold}; expected a probability, e.g. 0.5")
+        amounts = {"confidence_penalty": confidence_penalty, "alpha": alpha, "lambda_u": lambda_u,
+                   "rampup_epochs": rampup_epochs}  # fmt: skip
+        for name, value in amounts.items():
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}={value}; expected a number from 0 on")
         self.warmup_epochs, self.confidence_penalty = warmup_epochs, confidence_penalty
         self.p_threshold, self.temperature, self.alpha = p_threshold, temperature, alpha
         self.lambda_u, self.rampup_epochs, self.class_prior = lambda_u, rampup_epochs, class_prior
@@ -76,7 +83,7 @@ class DivideMix(Strategy):
         return plan
 
     def losses(self, models: Sequence[Classifier], batches: Sequence[Mapping[str, Batch]], epoch: int) -> list[Tensor]:
-        """Eq. 5 in the warm-up, eq. 13 after it; see `Strategy.losses`."""
+        """Cross-entropy in the warm-up, MixMatch after it; see `Strategy.losses`."""
         if epoch < self.warmup:
             return [self._warm(model, named["labelled"]) for model, named in zip(models, batches, strict=True)]
         with _evaluating(models):  # all targets are set before any network is trained
@@ -90,7 +97,7 @@ class DivideMix(Strategy):
         return F.nll_loss(logs, batch.labels) + self.confidence_penalty * negative_entropy
 
     def _targets(self, models: Sequence[Classifier], number: int, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
-        """(B, K) of each stream: co-refinement (eqs. 3 and 4) and co-guessing (algorithm 1, lines 20 and 21)."""
+        """(B, K) of each stream: co-refinement and co-guessing, both sharpened (section 3.2)."""
         labelled = batches["labelled"]
         given = F.one_hot(labelled.labels, self.n_classes).float()
         w = self.clean[number, labelled.indices][:, None]  # type: ignore[index]
@@ -103,7 +110,7 @@ class DivideMix(Strategy):
     def _mixed(
         self, model: Classifier, batches: Mapping[str, Batch], targets: Mapping[str, Tensor], *, weight: float
     ) -> Tensor:
-        """MixMatch's losses (eqs. 9 to 13), every view of every stream with the target of its sample."""
+        """MixMatch's losses (section 3.2), every view of every stream with the target of its sample."""
         names = list(targets)  # "labelled" first
         images = torch.cat([batches[name].images.flatten(0, 1) for name in names])
         repeated = [targets[name].repeat(len(batches[name].images), 1) for name in names]
@@ -123,7 +130,7 @@ def _opinion(model: Classifier, batch: Batch) -> Tensor:
 
 
 def _divergence(prior: Tensor, mean: Tensor) -> Tensor:
-    """KL(prior | mean prediction), eq. 12; a class that is never there adds nothing."""
+    """KL(prior | mean prediction); a class that is never there adds nothing."""
     return (torch.xlogy(prior, prior) - prior * mean.clamp_min(1e-8).log()).sum()
 
 

@@ -18,8 +18,8 @@ _LEAST = 1e-4  # of 1 - <p, t>: a sure prediction that agrees with its target as
 class ELR(Strategy):
     """Cross-entropy, and a reward for agreeing with the running mean of one's own predictions.
 
-    Liu et al. 2020, arXiv 2007.00151, eq. 6; targets by temporal ensembling. A prediction joins its target before the
-    loss is taken, as in the authors' programme.
+    Liu et al. 2020, arXiv 2007.00151, eq. 7; targets by temporal ensembling (section 4.3). A prediction
+    joins its target before the loss is taken, as in the authors' program.
 
     Args:
         weight: lambda; 0 = cross-entropy.

@@ -15,8 +15,8 @@ from ssl_robust.records import Batch
 class GCE(Strategy):
     """Lets the pull of a label fade where the model doubts it.
 
-    Zhang & Sabuncu 2018, arXiv 1805.07836, eq. 6. The gradient is that of cross-entropy times p_y^q. The truncation of
-    section 3.3 is left out.
+    Zhang & Sabuncu 2018, arXiv 1805.07836. The gradient is that of cross-entropy times p_y^q. The truncated loss of
+    the same paper is left out.
 
     Args:
         q: 0 = cross-entropy, 1 = mean absolute error (Ghosh et al. 2017, arXiv 1712.09482) up to its factor 2.

@@ -16,7 +16,7 @@ from ssl_robust.records import Batch, TrainInfo
 class Mixup(Strategy):
     """Cross-entropy of mixed scans (with frozen features, of mixed features) with mixed labels.
 
-    Zhang et al. 2018, arXiv 1710.09412, eq. 1; section 3.4 for noisy labels.
+    Zhang et al. 2018, arXiv 1710.09412; section 3.4 for noisy labels.
 
     Args:
         alpha: of Beta(alpha, alpha), which the weights are drawn from; 0 = cross-entropy, large = always halves.

@@ -16,9 +16,9 @@ from ssl_robust.records import Batch, TrainInfo
 class Reweight(Strategy):
     """Cross-entropy, each sample times p(its label is right | scan, label).
 
-    The family of importance re-weighting (Karimi et al. 2020, arXiv 1912.02911, section "Data re-weighting"; Liu & Tao
-    2014, arXiv 1411.7718): the weights are fixed before training, from an opinion that had no label judge itself, so
-    that what the model memorises cannot raise them.
+    The family of importance re-weighting (Karimi et al. 2020, arXiv 1912.02911; Liu & Tao 2014, arXiv 1411.7718): the
+    weights are fixed before training, so that what the model memorises cannot raise them. By Bayes' rule they hold a
+    label against the class that the scans of other patients suggest.
 
     Args:
         floor: least weight before the weights are brought to their mean; 1 = cross-entropy.

@@ -14,7 +14,7 @@ from ssl_robust.records import Batch
 class SymmetricCE(Strategy):
     """Adds a bounded term, which tolerates noise, to a cross-entropy that is kept small.
 
-    Wang et al. 2019, arXiv 1908.06112, section 3.
+    Wang et al. 2019, arXiv 1908.06112.
 
     Args:
         alpha: weight of the cross-entropy.

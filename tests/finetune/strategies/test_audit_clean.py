@@ -82,6 +82,13 @@ def test_drop_shows_no_suspect_and_a_class_of_three_survives():
         assert strategy.targets[-3:, 2].tolist() == [1, 1, 1]
 
 
+def test_how_many_labels_are_doubted_is_told_as_believed_and_printed_by_nobody_here(capsys):
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    strategy, *_ = started(np.tile([0.75, 0.25, 0.0], (6, 1)), labels, mode="drop", keep_per_class=1)
+    assert strategy.said == "6 training labels, of which 50.0% are believed wrong; 2 are left out"
+    assert capsys.readouterr().out == ""  # a study starts hundreds of strategies in one process
+
+
 def test_the_labels_believed_most_are_trusted_of_ties_the_first():
     labels = np.array([0, 0, 0, 1])
     posterior = np.array([[0.3, 0.7], [0.6, 0.4], [0.6, 0.4], [0.9, 0.1]])

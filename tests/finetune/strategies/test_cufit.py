@@ -71,3 +71,8 @@ def test_the_features_are_those_before_training_and_a_resumed_run_keeps_them():
     again.load_state_dict(strategy.state_dict())
     assert torch.equal(again.features, before)
     assert strategy.n_models == len(models) == 1  # the classifier that is saved and asked is the last stage
+
+
+def test_an_adapter_without_width_is_refused():
+    with pytest.raises(ValueError, match="adapter_dim=0; expected a whole number from 1"):
+        Cufit(adapter_dim=0)

@@ -115,7 +115,18 @@ def test_an_empty_split_of_either_kind_is_no_end(problem, silent):
         assert all(len(named["unlabelled"].indices) == 0 for named in plan)
 
 
-@pytest.mark.parametrize(("option", "value"), [("class_prior", "given"), ("temperature", 0)])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("class_prior", "given"),
+        ("temperature", 0),
+        ("p_threshold", 7),
+        ("alpha", -1),
+        ("lambda_u", -5),
+        ("rampup_epochs", -1),
+        ("confidence_penalty", float("nan")),
+    ],
+)
 def test_an_option_that_cannot_be_is_one_sentence(option, value):
     with pytest.raises(ValueError, match=f"{option}={value}; expected"):
         started(**{option: value})
