@@ -203,7 +203,7 @@ def worst_classes(measured: Measured) -> dict[Arm, dict[str, dict[str, float]]]:
     """Recall of the worst class of each arm, BEST and LAST: mean over seeds, lowest and highest seed; no interval."""
     found = {}
     for key, cells in measured.cells.groupby(ARM, sort=False):
-        of_arm = {which: cells[f"{which}_worst_class_recall"] for which in ("best", "last")}
+        of_arm = {which: cells[f"{which}_worst_class_recall"].to_numpy(dtype=float) for which in ("best", "last")}
         found[Arm(*key)] = {  # type: ignore[misc]
             which: {"mean": float(each.mean()), "lowest": float(each.min()), "highest": float(each.max())}
             for which, each in of_arm.items()
