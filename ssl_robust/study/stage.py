@@ -45,6 +45,7 @@ def study(config: DictConfig) -> Path:
     with Run(settings["out"], stage="study", config=recorded(settings, grid), resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         failed: list[dict[str, str]] = []
+        write_about(run.path, grid, settings, failed)  # first, so that a study that is under way can be reported
         try:
             _compute(cells, run.path, failed)
         finally:
