@@ -8,6 +8,8 @@ from typing import Any
 from ssl_robust.study.measured import is_oracle
 from ssl_robust.study.words import change, joined, number, percent, plain, reached, spread
 
+_FEW = 5  # strategies of whose numbers a sentence can be made
+
 
 def answers(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A summary without its answers -> three questions, each with the sentences of one paragraph, and its details."""
@@ -168,8 +170,10 @@ def _strategies(found: Mapping[str, Any]) -> list[str]:
             said.append(f"From the same encoder these {words} over {reference}: {joined(told)}.")
     unclear = [row for row in rows if row["verdict"] == "open"]
     if unclear:
-        told = [f"{plain(row['strategy'])} {change(row)}" for row in unclear]
-        said.append(f"Not shown to differ from {reference}{_one_seed(unclear)}: {joined(told)}.")
+        few = len(unclear) <= _FEW
+        told = [plain(row["strategy"]) + (f" {change(row)}" if few else "") for row in unclear]
+        where = "" if few else ", by the intervals in the table of gains"
+        said.append(f"Not shown to differ from {reference}{_one_seed(unclear)}{where}: {joined(told)}.")
     if oracles:
         told = [f"{plain(row['strategy'])} {change(row)}" for row in oracles]
         said.append(f"Told of the truth what nobody knows, and so no rivals: {joined(told)}.")

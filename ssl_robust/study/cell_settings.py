@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from ssl_robust.data.columns import read_table
 from ssl_robust.data.sources import digest
 from ssl_robust.run import UserError
 from ssl_robust.study.grid import Cell, Grid, place
@@ -91,6 +93,12 @@ class CellSettings:
 def labels_fingerprint(ids: list[str], given: list[str]) -> str:
     """What every cell of a comparison must have in common: ids and labels as given, "" for none."""
     return digest(*ids, *given)
+
+
+def written_fingerprint(table: Path) -> str:
+    """The same of a labels.csv."""
+    labels = read_table(table)
+    return labels_fingerprint(labels["sample_id"].tolist(), labels["given_label"].fillna("").tolist())
 
 
 def _resolved(node: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:

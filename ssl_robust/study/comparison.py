@@ -66,7 +66,7 @@ def gain(draws: Draws, arms: Iterable[Arm], partner: Callable[[Arm], Arm]) -> Ga
 
 
 def marks(draws: Draws, arms: Sequence[Arm]) -> dict[Arm, str]:
-    """Each arm -> `best`, `alike` (the interval of its distance to the best holds 0), `oracle` or an empty text."""
+    """Each arm -> `best`, `alike` (not shown to be worse than the best), `oracle` or an empty text."""
     rivals = [arm for arm in arms if not is_oracle(arm.strategy)]
     if not rivals:
         return dict.fromkeys(arms, "")
@@ -74,9 +74,8 @@ def marks(draws: Draws, arms: Sequence[Arm]) -> dict[Arm, str]:
     found = dict.fromkeys(arms, "oracle") | {best: "best"}
     for arm in rivals:
         if arm != best:
-            distance = draws.interval(draws.difference(best, arm)) if draws.seeds(best, arm) else None
-            shown = distance is not None and distance.low > 0
-            found[arm] = "" if shown else "alike"
+            distance = gain(draws, [best], {best: arm}.__getitem__)
+            found[arm] = "" if distance and distance.verdict == "better" else "alike"
     return found
 
 

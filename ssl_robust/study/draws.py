@@ -26,6 +26,8 @@ from ssl_robust.metrics import Interval, percentile_interval
 from ssl_robust.study.measured import ARM, Measured
 from ssl_robust.transfer.resampling import resampled_counts
 
+_NOTHING = 1e-9  # of an accuracy, of which there is no share
+
 
 class Arm(NamedTuple):
     """What a cell is besides its seed."""
@@ -108,13 +110,30 @@ class Draws:
     def mean(self, arm: Arm, seeds: Sequence[int] | None = None) -> np.ndarray:
         """Mean over the seeds of an arm, or over some of them."""
         seeds = self.seeds(arm) if seeds is None else seeds
-        shocks = np.stack([self._shocks[each] for each in seeds])
-        return over_seeds(self._values[[self._rows[arm][each] for each in seeds]], shocks, self.level)
+        return self._over(self._of(arm, seeds), seeds)
 
     def difference(self, arm: Arm, other: Arm) -> np.ndarray:
         """Mean over the seeds that both have of the first minus the second."""
         seeds = self.seeds(arm, other)
         return self.mean(arm, seeds) - self.mean(other, seeds)
+
+    def share(self, arm: Arm, other: Arm) -> np.ndarray:
+        """Mean over the seeds that both have of the first, as a share of that of the second.
+
+        The seeds' part is that of the share's tangent (the delta method): a few seeds spread so far that a drawn
+        denominator may come near 0, and the share near anything.
+        """
+        seeds = self.seeds(arm, other)
+        part, whole = self._of(arm, seeds), self._of(other, seeds)
+        mean = np.maximum(whole.mean(axis=0), _NOTHING)
+        share = part.mean(axis=0) / mean
+        return self._over(share + (part - share * whole) / mean, seeds)
+
+    def _of(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
+        return self._values[[self._rows[arm][each] for each in seeds]]
+
+    def _over(self, values: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        return over_seeds(values, np.stack([self._shocks[each] for each in seeds]), self.level)
 
     def interval(self, draws: np.ndarray) -> Interval:
         """What was measured and the percentile interval around it."""

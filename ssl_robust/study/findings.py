@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,7 @@ from scipy import stats
 from ssl_robust.study.comparison import contrast, gain, marks, noisiest
 from ssl_robust.study.draws import Arm, Draws
 from ssl_robust.study.families import family
-from ssl_robust.study.measured import CLEAN, Measured, is_oracle
+from ssl_robust.study.measured import ARM, CLEAN, Measured, is_oracle
 from ssl_robust.study.ranks import rank
 from ssl_robust.study.robustness import drop_per_ten, rate_at, rate_interval
 
@@ -59,7 +59,9 @@ def robustness(draws: Draws, share: float) -> list[dict[str, Any]]:
                "n_seeds": len(seeds), "n_rates": len(arms), "from_clean": from_clean,
                "clean": draws.interval(values[0])._asdict(), "lost": draws.interval(values[0] - values[-1])._asdict(),
                "drop_per_ten": draws.interval(drop_per_ten(rates, values))._asdict()}  # fmt: skip
-        reached = rate_interval(rate_at(rates, values, share), draws.level) if from_clean else None
+        # Draws of a few seeds reach beyond what an accuracy can be, and there is no share of less than nothing.
+        possible = np.clip(values, 1e-9, 1)
+        reached = rate_interval(rate_at(rates, possible, share), draws.level) if from_clean else None
         rows.append({**row, "rate_at": reached._asdict() if reached else None})
     return rows
 
@@ -164,20 +166,24 @@ def ranking(draws: Draws, axis: str, keep: Callable[[Arm], bool], alpha: float) 
     for arm in arms:
         for seed, value in draws.measured(arm).items():
             blocks.setdefault((arm._replace(**{axis: ""}), seed), {})[getattr(arm, axis)] = value
-    values = [[block[name] for name in names] for block in blocks.values() if len(block) == len(names)]
+    whole = {key: block for key, block in blocks.items() if len(block) == len(names)}
+    values = [[block[name] for name in names] for block in whole.values()]
     if len(names) < 2 or not values:
         return None
-    return {"axis": axis, "alpha": alpha, "n_sets": len({arm.set for arm in arms}),
+    return {"axis": axis, "alpha": alpha, "n_sets": len({arm.set for arm, _ in whole}),
             **asdict(rank(names, np.array(values), alpha=alpha))}  # fmt: skip
 
 
-def table(draws: Draws, arms: Iterable[Arm], name: Callable[[Arm], tuple[str, ...]]) -> dict[str, Any]:
+def table(
+    draws: Draws, arms: Iterable[Arm], name: Callable[[Arm], tuple[str, ...]], worst: Mapping[Arm, Any]
+) -> dict[str, Any]:
     """Arms of one set and noise -> rows by name and columns by rate, the best of each column marked.
 
     Args:
         draws: of the measure.
-        arms: each name and rate once.
+        arms: each name and rate once, in the order of the rows.
         name: of the row of an arm.
+        worst: of `worst_classes`, told at the highest rate.
     """
     arms = list(arms)
     rates = sorted({arm.rate for arm in arms})
@@ -185,11 +191,24 @@ def table(draws: Draws, arms: Iterable[Arm], name: Callable[[Arm], tuple[str, ..
     for rate in rates:
         marked |= marks(draws, [arm for arm in arms if arm.rate == rate])
     rows: dict[tuple[str, ...], dict[float, Any]] = {}
+    worst_of = {name(arm): worst[arm] for arm in arms if arm.rate == rates[-1]}
     for arm in arms:
         cell = {**draws.accuracy(arm)._asdict(), "mark": marked[arm], "n_seeds": len(draws.seeds(arm))}
         rows.setdefault(name(arm), {})[arm.rate] = cell
-    return {"rates": rates, "rows": [{"name": key, "cells": [row.get(rate) for rate in rates]}
-                                     for key, row in sorted(rows.items())]}  # fmt: skip
+    return {"rates": rates, "rows": [{"name": key, "cells": [row.get(rate) for rate in rates],
+                                      "worst": worst_of.get(key)} for key, row in rows.items()]}  # fmt: skip
+
+
+def worst_classes(measured: Measured) -> dict[Arm, dict[str, dict[str, float]]]:
+    """Recall of the worst class of each arm, BEST and LAST: mean over seeds, lowest and highest seed; no interval."""
+    found = {}
+    for key, cells in measured.cells.groupby(ARM, sort=False):
+        of_arm = {which: cells[f"{which}_worst_class_recall"].to_numpy(dtype=float) for which in ("best", "last")}
+        found[Arm(*key)] = {  # type: ignore[misc]
+            which: {"mean": float(each.mean()), "lowest": float(each.min()), "highest": float(each.max())}
+            for which, each in of_arm.items()
+        }
+    return found
 
 
 def memorisation(measured: Measured, keep: Callable[[Arm], bool], level: float) -> list[dict[str, Any]]:
@@ -201,7 +220,7 @@ def memorisation(measured: Measured, keep: Callable[[Arm], bool], level: float) 
         level: coverage.
     """
     rows = []
-    for key, cells in measured.cells.groupby(["set", "init", "strategy", "noise", "rate"], sort=False):
+    for key, cells in measured.cells.groupby(ARM, sort=False):
         arm = Arm(*key)  # type: ignore[misc]
         found = [measured.curve(cell).get("memorised", np.empty(0)) for cell in cells["cell"]] if keep(arm) else []
         found = [each for each in found if np.isfinite(each).any()]
@@ -211,5 +230,6 @@ def memorisation(measured: Measured, keep: Callable[[Arm], bool], level: float) 
         values = np.stack([each[:n_epochs] for each in found])
         mean, n = values.mean(axis=0), len(values)
         half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.nan * mean
-        rows.append({**arm._asdict(), "n_seeds": n, "mean": mean, "low": mean - half, "high": mean + half})
+        low, high = np.maximum(mean - half, 0), np.minimum(mean + half, 1)
+        rows.append({**arm._asdict(), "n_seeds": n, "mean": mean, "low": low, "high": high})
     return rows

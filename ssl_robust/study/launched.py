@@ -15,7 +15,7 @@ from ssl_robust.quoting import quote_path
 from ssl_robust.run import UserError, read_json, write_json
 from ssl_robust.settings import choices, defaults
 from ssl_robust.study.beginnings import pretrain_seconds
-from ssl_robust.study.cell_settings import CellSettings, labels_fingerprint
+from ssl_robust.study.cell_settings import CellSettings, written_fingerprint
 from ssl_robust.study.finished import clear_away
 from ssl_robust.study.grid import CELLS, Cell
 from ssl_robust.study.material import Material
@@ -101,10 +101,7 @@ def run_one(stage: str, config: DictConfig, overrides: None) -> None:
 
 def _enter(directory: Path, job: Mapping[str, Any]) -> None:
     """Put a finished run into the study's books, if it had the study's labels."""
-    from ssl_robust.data.columns import read_table
-
-    table = read_table(directory / "labels.csv")
-    found = labels_fingerprint(table["sample_id"].tolist(), table["given_label"].fillna("").tolist())
+    found = written_fingerprint(directory / "labels.csv")
     if found != job["labels"]:
         raise UserError(
             f"{directory.name} was trained on other labels than the cells it is compared with, as its encoder sees the "

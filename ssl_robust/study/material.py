@@ -16,7 +16,7 @@ from ssl_robust.data.written import write_table
 from ssl_robust.finetune.task import Task, make_task
 from ssl_robust.noise.transitions import noise_of
 from ssl_robust.run import UserError, read_json, replacing, write_json
-from ssl_robust.study.cell_settings import CellSettings, labels_fingerprint
+from ssl_robust.study.cell_settings import CellSettings, labels_fingerprint, written_fingerprint
 from ssl_robust.study.difficulty import measure
 from ssl_robust.study.grid import Cell
 from ssl_robust.study.inits import HISTOGRAM
@@ -90,6 +90,9 @@ class Material:
             task = make_task(scans.manifest, self.settings.noise(cell), cell.seed, scans.pixels)
             if not (table := self.label_table(cell)).is_file():
                 task.write_labels(table)
+            elif written_fingerprint(table) != _fingerprint(task):
+                raise UserError(f"{table} holds other labels than this cell would get now, and others were trained "
+                                "with them; choose another out=")  # fmt: skip
             self._tasks[cell.labels] = task
         return self._tasks[cell.labels]
 
@@ -99,9 +102,7 @@ class Material:
 
     def labels_fingerprint(self, cell: Cell) -> str:
         """Of a cell's labels as given."""
-        task = self.task(cell)
-        names = ["" if code < 0 else task.manifest.classes[code] for code in task.given]
-        return labels_fingerprint(task.manifest.table["sample_id"].tolist(), names)
+        return _fingerprint(self.task(cell))
 
     def features(self, name: str) -> Features:
         """Those that `embed` has written.
@@ -160,11 +161,18 @@ class Material:
         )
 
     def _write(self, cell: Cell, file: Path, made: dict[str, Any], compute: Callable[[], np.ndarray]) -> None:
-        """Write vectors, what they were made from and how hard the set is in them, unless they are there."""
+        """Write vectors, what they were made from and how hard the set is in them, unless they are there.
+
+        Raises:
+            UserError: those that are there come from another encoder, as may the finished cells.
+        """
         about = file.with_suffix(".json")
         known = read_json(about) if about.is_file() and file.is_file() else {}
         if made.items() <= known.items():
             return
+        if known.get("encoder_fingerprint", made["encoder_fingerprint"]) != made["encoder_fingerprint"]:
+            raise UserError(f"{cell.init} is another encoder than the one that {file} was made by, and finished cells "
+                            "with it; choose another out=")  # fmt: skip
         vectors = compute()
         with replacing(file) as temporary:
             np.save(temporary, vectors)
@@ -181,6 +189,11 @@ class Material:
 
     def _feature_file(self, name: str) -> Path:
         return self.out / "features" / f"{name}.npy"
+
+
+def _fingerprint(task: Task) -> str:
+    names = ["" if code < 0 else task.manifest.classes[code] for code in task.given]
+    return labels_fingerprint(task.manifest.table["sample_id"].tolist(), names)
 
 
 def check_noises(settings: CellSettings, manifests: dict[str, Manifest]) -> None:

@@ -15,11 +15,20 @@ from ssl_robust.metrics import Interval
 from ssl_robust.study.answers import answers
 from ssl_robust.study.comparison import noisiest
 from ssl_robust.study.draws import Arm, Draws, draw_cells
-from ssl_robust.study.findings import accuracies, gains, hurt, memorisation, protection, ranking, robustness, table
-from ssl_robust.study.measured import CLEAN, Measured, read_study
+from ssl_robust.study.findings import (
+    accuracies,
+    gains,
+    hurt,
+    memorisation,
+    protection,
+    ranking,
+    robustness,
+    table,
+    worst_classes,
+)
+from ssl_robust.study.measured import CLEAN, Measured, is_oracle, read_study
 
 SUMMARY = "summary.json"
-_NOTHING = 1e-9  # of an accuracy, of which there is no share
 DIFFICULTIES = {
     "fisher": "Separability of the classes (Fisher)",
     "knn_balanced_accuracy": "Accuracy of the nearest neighbours",
@@ -52,11 +61,11 @@ def summarise(directory: Path, settings: dict[str, Any] | None = None) -> dict[s
         "robustness": (fallen := robustness(best, share)),
         "hurt": hurt(best, reference),
         "robustness_last": robustness(last, share),
-        "init_gains": gains(best, "init", reference["init"]),
-        "strategy_gains": gains(best, "strategy", reference["strategy"]),
+        **(gained := {f"{axis}_gains": gains(best, axis, name) for axis, name in reference.items()}),
+        "order": (order := {axis: _order(best, axis, reference, gained[f"{axis}_gains"]) for axis in reference}),
         "protection": protection(best, reference),
         "rankings": [each for each in _rankings(best, reference, alpha) if each],
-        "tables": _tables(best, reference),
+        "tables": _tables(worst_classes(measured), best, last, reference, order),
         "memorisation": _memorisation(measured, best, reference),
         "costs": _costs(measured),
         "sets": _sets(measured, best, reference),
@@ -99,21 +108,34 @@ def _rankings(best: Draws, reference: dict[str, str], alpha: float) -> list[dict
     ]
 
 
-def _tables(best: Draws, reference: dict[str, str]) -> list[dict[str, Any]]:
-    """By set and noise: the inits with one strategy, the strategies from one init, and all of them."""
+def _order(best: Draws, axis: str, reference: dict[str, str], rows: list[dict[str, Any]]) -> list[str]:
+    """The inits or strategies as every table and plot lists them: the reference, then by gain, oracles last."""
+    gained = {row[axis]: row["estimate"] for row in rows if row["set"] is None}
+    names = {getattr(arm, axis) for arm in best.arms}
+    return sorted(names, key=lambda name: (name != reference[axis], is_oracle(name), -gained.get(name, -1.0), name))
+
+
+def _tables(
+    worst: dict[Arm, Any], best: Draws, last: Draws, reference: dict[str, str], order: dict[str, list[str]]
+) -> list[dict[str, Any]]:
+    """By set and noise: the inits with one strategy, the strategies from one init, both also of LAST, and all."""
     found = []
+    places = [{name: place for place, name in enumerate(order[axis])} for axis in ("init", "strategy")]
     for name, noise in sorted({(arm.set, arm.noise) for arm in best.arms}):
         kinds = {arm.noise for arm in best.arms if arm.set == name}
         if noise == CLEAN and kinds != {CLEAN}:
             continue
         arms = [arm for arm in best.arms if arm.set == name and arm.noise in (noise, CLEAN)]
+        arms.sort(key=lambda arm: (places[0][arm.init], places[1][arm.strategy], arm.rate))
         by_init = [arm for arm in arms if arm.strategy == reference["strategy"]]
         by_strategy = [arm for arm in arms if arm.init == reference["init"]]
         found.append({
             "set": name, "noise": noise,
-            "init": table(best, by_init, lambda arm: (arm.init,)),
-            "strategy": table(best, by_strategy, lambda arm: (arm.strategy,)),
-            "all": table(best, arms, lambda arm: (arm.init, arm.strategy)),
+            "init": table(best, by_init, lambda arm: (arm.init,), worst),
+            "strategy": table(best, by_strategy, lambda arm: (arm.strategy,), worst),
+            "last_init": table(last, by_init, lambda arm: (arm.init,), worst),
+            "last_strategy": table(last, by_strategy, lambda arm: (arm.strategy,), worst),
+            "all": table(best, arms, lambda arm: (arm.init, arm.strategy), worst),
         })  # fmt: skip
     return found
 
@@ -160,10 +182,7 @@ def _kept(best: Draws, clean: Arm) -> np.ndarray | None:
     """Share of an arm's accuracy on clean labels that is left at the highest rates, mean over kinds of noise."""
     at = [clean._replace(noise=noise, rate=rate) for name, noise, rate in noisiest(best.arms)
           if name == clean.set and noise != CLEAN]  # fmt: skip
-    shares = []
-    for arm in sorted(at):
-        if seeds := best.seeds(arm, clean):
-            shares.append(best.mean(arm, seeds) / np.maximum(best.mean(clean, seeds), _NOTHING))
+    shares = [best.share(arm, clean) for arm in sorted(at) if best.seeds(arm, clean)]
     return np.mean(shares, axis=0) if shares else None
 
 

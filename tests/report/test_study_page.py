@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -54,6 +55,23 @@ def test_hostile_names_are_escaped_in_both(tmp_path):
     assert "a\\|b" in written
     rows = [line for line in written.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} <= {4, 5, 6, 7}
+
+
+def test_many_strategies_leave_each_color_to_one_and_a_table_to_all(tmp_path):
+    many = {f"s{i}": i / 100 for i in range(9)}
+    one = {**SMALL, "inits": {"random": 0.0}, "strategies": {"cross_entropy": 0.0, **many}, "seeds": (0, 1)}
+    noises = (("none", 0.0), ("symmetric", 0.4))
+    text = checked(render(make_study(tmp_path / "s", **one, noises=noises)))
+    assert "the 5 that gain most" in text
+    assert "Encoders, BEST" not in text
+    found = json.loads((tmp_path / "s" / "summary.json").read_text())
+    order = found["order"]["strategy"]
+    gained = {row["strategy"]: row["estimate"] for row in found["strategy_gains"] if row["set"] is None}
+    assert order == ["cross_entropy", *sorted(gained, key=gained.__getitem__, reverse=True)]
+    (drawn,) = (each for each in text.split("<svg") if 'aria-label="Strategies, BEST' in each)
+    named = [name for name in order if f">{name.replace('_', ' ')}</text>" in drawn]
+    assert named == order[:6]
+    assert [row["name"][0] for row in found["tables"][0]["strategy"]["rows"]] == order
 
 
 def test_a_study_of_one_cell(tmp_path):

@@ -63,6 +63,11 @@ def test_the_best_is_marked_with_what_is_not_worse_and_an_oracle_is_no_rival():
     assert found["gce_oracle"] == "oracle"
 
 
+def test_one_seed_marks_nothing_as_worse():
+    draws = draws_of({("random", "ce", *NOISE): 0.6, ("random", "gce", *NOISE): 0.8}, n_seeds=1)
+    assert {each.strategy: mark for each, mark in marks(draws, draws.arms).items()} == {"ce": "alike", "gce": "best"}
+
+
 def test_an_encoder_that_is_better_on_clean_labels_gains_without_protecting():
     levels = {}
     for init, clean, noisy in (("random", 0.7, 0.5), ("simclr", 0.9, 0.7), ("rotation", 0.7, 0.65)):

@@ -48,6 +48,14 @@ def test_differences_are_paired_over_the_seeds_that_both_have():
     np.testing.assert_allclose(draws.interval(draws.difference(arm("a"), arm("b"))), [0.1] * 3, atol=1e-12)
 
 
+def test_a_share_is_that_of_the_means_and_near_it_however_far_seeds_lie_apart():
+    draws = draws_of({"clean": [0.4, 0.8], "steady": [0.36, 0.72], "noisy": [0.4, 0.6]})
+    assert tuple(draws.interval(draws.share(arm("steady"), arm("clean")))) == pytest.approx((0.9, 0.9, 0.9))
+    found = draws.interval(draws.share(arm("noisy"), arm("clean")))
+    assert found.estimate == pytest.approx(0.5 / 0.6)
+    assert -1 < found.low < found.estimate < found.high < 3  # the quotient of draws would reach to millions
+
+
 def test_one_seed_adds_nothing_and_ends_are_accuracies():
     values = np.array([[0.5, 0.4, 0.6]])
     assert over_seeds(values, np.array([[0.0, 3.0, -3.0]]), 0.95) == pytest.approx(values[0])

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -195,6 +196,36 @@ def test_report_makes_the_table_of_an_unfinished_study(study, capsys):
     assert "4 cells are done" in capsys.readouterr().out
     assert len(cells(out)) == 4
     assert main(["study", "report", f"out={out}", "seeds=2"]) == 2
+
+
+def test_a_study_under_way_can_be_reported(study, monkeypatch):
+    run, about = frozen.FrozenCells.run, []
+
+    def watched(self, cell):
+        about.append(read_json(self.material.out / "study.json"))
+        run(self, cell)
+
+    monkeypatch.setattr(frozen.FrozenCells, "run", watched)
+    study()
+    assert [each["n_cells"] for each in about] == [4] * 4
+
+
+def test_cells_of_other_labels_or_another_encoder_are_not_mixed_in(study, capsys):
+    out = study()
+    for home in (out / "cells").glob("*none*"):
+        shutil.rmtree(home)
+    (table,) = (out / "labels").glob("*none*")
+    kept, features = table.read_text(), next((out / "features").glob("*.json"))
+    labels = pd.read_csv(table)
+    labels.loc[0, "given_label"] = next(each for each in labels["label"] if each != labels["label"][0])
+    labels.to_csv(table, index=False)
+    study("resume=true", code=2)
+    assert "holds other labels than this cell would get now" in capsys.readouterr().err
+    table.write_text(kept)
+    features.write_text(json.dumps({**read_json(features), "encoder_fingerprint": "another"}))
+    study("resume=true", code=2)
+    assert "is another encoder than the one that" in capsys.readouterr().err
+    assert len(cells(out)) == 2
 
 
 def test_a_noise_that_a_set_cannot_have_is_told_with_its_name(study, scans_file, tmp_path, capsys):

@@ -39,6 +39,19 @@ def test_the_measured_values_are_those_of_the_cells(tmp_path):
         assert row["last"]["estimate"] == pytest.approx(last)
 
 
+def test_the_worst_class_is_told_at_the_highest_rate_as_it_was_measured(tmp_path):
+    study = make_study(tmp_path / "s", sets={"a": (3, 0.8)}, inits={"random": 0.0})
+    cells = pd.read_csv(study / "cells.csv", keep_default_na=False)
+    (table,) = (each for each in summarise(study, FEW)["tables"] if each["noise"] == "symmetric")
+    for row in table["strategy"]["rows"]:
+        mine = cells[(cells["strategy"] == row["name"][0]) & (cells["noise"] == "symmetric") & (cells["rate"] == 0.4)]
+        for which in ("best", "last"):
+            recall = mine[f"{which}_worst_class_recall"]
+            assert row["worst"][which] == pytest.approx(
+                {"mean": recall.mean(), "lowest": recall.min(), "highest": recall.max()}
+            )
+
+
 def test_last_without_its_hits_has_an_interval_of_seeds_alone(tmp_path):
     one = {"sets": {"a": (2, 0.9)}, "inits": {"random": 0.0}, "strategies": {"cross_entropy": 0.0}}
     (row, *_) = summarise(make_study(tmp_path / "s", **one, last=False, seeds=(0,)), FEW)["accuracies"]
