@@ -101,6 +101,10 @@ def _run(arguments: list[str]) -> int:
         if made is not None:
             _say_written(name, made)
         return 0
+    if rest and stage.words and "=" not in rest[0] and rest[0][0] != "-":
+        raise UserError(
+            f"{name} {rest[0]} is not known; write {name} {f' or {name} '.join(stage.words)}, or options alone"
+        )
     flags, typed = _split_flags(gather_passed(rest, stage.passes))
     sweep = "-m" in flags or "--multirun" in flags
     helping = "-h" in flags or "--help" in flags

@@ -55,6 +55,20 @@ def name_of(group: str, values: Mapping[str, Any]) -> str:
     return same[0] if same else str(values["_target_"]).split(".")[-2]
 
 
+def stage_defaults(stage: str) -> dict[str, Any]:
+    """The values of a root file and of the shared ones that it takes in (`- _opinion`), without its groups.
+
+    Args:
+        stage: name of the root file, e.g. "audit".
+    """
+    import yaml
+
+    root = yaml.safe_load((config_directory() / f"{stage}.yaml").read_text(encoding="utf-8"))
+    shared = [each for each in root.get("defaults", []) if isinstance(each, str) and each != "_self_"]
+    parts = [defaults("", name) for name in shared] + [defaults("", stage)]
+    return {key: value for part in parts for key, value in part.items()}
+
+
 def compose(stage: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration of one stage with overrides, as the command line sees it.
 

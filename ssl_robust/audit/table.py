@@ -13,7 +13,7 @@ from ssl_robust.audit.gathered import Gathered, gather
 from ssl_robust.audit.judged import Judged, judge_labels
 from ssl_robust.audit.scores.chosen import packaged
 from ssl_robust.data.given import encode, patient_codes
-from ssl_robust.settings import defaults
+from ssl_robust.settings import defaults, stage_defaults
 
 COLUMNS = ("sample_id", "label", "suggested_label", "score", "p_mislabeled", "rank", "evidence", "neighbors")
 _FEWEST = 3
@@ -65,7 +65,7 @@ def audit_table(
         ValueError: lengths differ (the message states both), vectors hold NaN or are all equal, fewer than three
             samples or two classes are labelled, or an option does not fit.
     """
-    stage = {**defaults("", "_opinion"), **defaults("", "_estimate"), **defaults("", "audit")}
+    stage = stage_defaults("audit")
     if n_neighbors is not None and n_neighbors < 0:
         raise ValueError(f"n_neighbors is {n_neighbors}; expected a number from zero")
     search = _search(k=k, center=center, temperature=temperature, index=index, recall=recall)

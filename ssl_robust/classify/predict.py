@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,9 @@ def known_labels(manifest: Manifest, classes: list[str]) -> np.ndarray:
     place = {name: code for code, name in enumerate(classes)}
     strange = sorted({manifest.classes[code] for code in np.unique(codes[codes >= 0])} - set(place))
     if strange:
-        print(f"Note: the classifier does not know the label {strange[0]!r}; it knows {', '.join(classes)}", flush=True)
+        print(f"Note: the classifier does not know the {'label' if len(strange) == 1 else 'labels'} "
+              f"{', '.join(map(repr, strange))}; it knows {', '.join(classes)}, and names one of these for every "
+              "scan, whatever it shows", flush=True)  # fmt: skip
     here = np.array([place.get(name, -1) for name in manifest.classes] + [-1])
     return here[codes]
 
@@ -120,8 +123,8 @@ def _say(summary: dict[str, Any], predictor: Predictor) -> None:
     shares = ", ".join(f"{each['name']} {each['n']:,}" for each in summary["classes"])
     print(f"{summary['n']:,} scans: {shares}", flush=True)
     if summary["n_abstained"]:
-        print(f"{summary['n_abstained']:,} are left to an expert: their class has a probability below "
-              f"{summary['threshold']:.2f}", flush=True)  # fmt: skip
+        print(f"{summary['n_abstained']:,} are left to an expert, the least sure; the class of the others has a "
+              f"probability of at least {math.floor(100 * summary['threshold']) / 100:.2f}", flush=True)  # fmt: skip
     if not predictor.is_calibrated:
         print("Note: this classifier was not calibrated, so its probabilities are probably too high; `ssl-robust "
               "train` calibrates", flush=True)  # fmt: skip

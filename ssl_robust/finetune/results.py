@@ -31,6 +31,12 @@ def write_results(
     history.write_dynamics(out / "dynamics.npz", variance)
     values = measures(history, interval=interval, seed=seed, n_seen=n_seen)
     write_json(out / "metrics.json", values)
+    noise = values["noise"]
+    if noise["realised_rate"] and noise["rate"]:
+        print(
+            f"Labels of train and val made wrong: {noise['realised_rate']:.1%}, {noise['rate']:.1%} asked for",
+            flush=True,
+        )
     print(f"Test balanced accuracy: best epoch {values['best']['balanced_accuracy']:.3f}, "
           f"mean of the last {values['last']['n_epochs']} epochs {values['last']['balanced_accuracy']:.3f}",
           flush=True)  # fmt: skip

@@ -36,7 +36,7 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     metrics = read_columns(directory / "metrics.csv")
     results = read_json(directory / "metrics.json")
     accuracy = [
-        Curve("test, true labels", metrics["epoch"], metrics["test_balanced_accuracy"], color=1),
+        Curve("test, labels left as they are", metrics["epoch"], metrics["test_balanced_accuracy"], color=1),
         Curve("validation, labels as given", metrics["epoch"], metrics["val_balanced_accuracy"], color=3, dashed=True),
     ]
     plots = [

@@ -1,18 +1,15 @@
-import copy
-
 import pytest
 
-from ssl_robust.settings import defaults
+from ssl_robust.settings import stage_defaults
 
 
 @pytest.fixture
 def few_draws(monkeypatch):
     """Tables without a wait for narrow intervals."""
 
-    def changed(group, name):
-        values = copy.deepcopy(defaults(group, name))
-        if name == "audit":
-            values["estimate"]["n_resamples"] = 2
+    def changed(stage):
+        values = stage_defaults(stage)
+        values["estimate"]["n_resamples"] = 2
         return values
 
-    monkeypatch.setattr("ssl_robust.audit.table.defaults", changed)
+    monkeypatch.setattr("ssl_robust.audit.table.stage_defaults", changed)

@@ -8,9 +8,9 @@ from ssl_robust.noise.anchors import find_anchors
 from ssl_robust.noise.likelihood import fit_noise
 from ssl_robust.noise.opinion import Opinion
 from ssl_robust.probes.soft import softmax
-from ssl_robust.settings import defaults
+from ssl_robust.settings import stage_defaults
 
-STAGE = {**defaults("", "_opinion"), **defaults("", "_estimate"), **defaults("", "audit")}
+STAGE = stage_defaults("audit")
 SETTINGS = {**STAGE["estimate"], "n_resamples": 24}
 T = np.array([[0.85, 0.1, 0.05], [0.05, 0.9, 0.05], [0.0, 0.2, 0.8]])
 

@@ -41,6 +41,11 @@ def test_a_study_has_its_answers_first_and_marks_the_best(tmp_path):
     assert "not finished" not in text
     written = (study / "report.md").read_text(encoding="utf-8")
     assert re.search(r"\| \*\*0\.\d{3}\*\* \(", written)
+    lines = written.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("| ---"):  # a blank line before or behind it would end the table
+            assert lines[number - 1].startswith("| ")
+            assert lines[number + 1].startswith("| ")
     assert "| cross\\_entropy |" in written
 
 
