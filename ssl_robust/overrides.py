@@ -170,7 +170,7 @@ def _check_type(key: str, value: Any, default: Any) -> None:
     wanted = None
     if isinstance(default, bool):
         wanted = None if isinstance(value, bool) else "true or false"
-    elif key.rpartition(".")[2] in ("seed", "split_seed", "imbalance_seed"):
+    elif key.rpartition(".")[2] in ("seed", "split_seed", "long_tail_seed"):
         fits = number and isinstance(value, int) and 0 <= value < _SEEDS
         wanted = None if fits or value is default is None else f"a whole number from 0 to {_SEEDS - 1}"
     elif key == "method.crops":

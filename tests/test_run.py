@@ -4,7 +4,17 @@ import sys
 import numpy as np
 import pytest
 
-from ssl_robust.run import Run, UserError, append_row, progress, read_json, read_run, replacing, write_json
+from ssl_robust.run import (
+    Run,
+    UserError,
+    _git_revision,
+    append_row,
+    progress,
+    read_json,
+    read_run,
+    replacing,
+    write_json,
+)
 
 CONFIG = {"seed": 3, "encoder": "resnet18"}
 
@@ -27,8 +37,10 @@ def test_a_finished_run_describes_itself(tmp_path):
 
 def test_a_machine_without_git_runs_too(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    _git_revision.cache_clear()
     with start(tmp_path / "a"):
         pass
+    _git_revision.cache_clear()
     assert read_run(tmp_path / "a")["git_revision"] is None
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.headers import Headers
 from ssl_robust.data.identifiers import identified
-from ssl_robust.data.imbalance import long_tail
 from ssl_robust.data.labels import check_sorts, cleaned
+from ssl_robust.data.long_tail import long_tail
 from ssl_robust.data.sources import Source, Subset, digest
 from ssl_robust.data.splits import SPLITS, assign_splits, check_disjoint, named_splits
 from ssl_robust.data.votes import Votes, check_votes, consensus
@@ -209,8 +209,8 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
               "data.columns.label=[…])", file=sys.stderr)  # fmt: skip
     where, leaks = str(settings.get("path") or "data"), settings["split_leaks"]
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
-    if settings["imbalance"] is not None:
-        manifest = _thinned(manifest, settings["imbalance"], settings["imbalance_seed"])
+    if settings["long_tail"] is not None:
+        manifest = _thinned(manifest, settings["long_tail"], settings["long_tail_seed"])
     return identified(manifest, settings)
 
 

@@ -25,8 +25,8 @@ from ssl_robust.targets import check_targets
 _SENT = ("seed", "encoder", "encoder_args", "method", "strategy", "noise", "views", "crop", "optim", "trainer",
          "monitor", "freeze", "encoder_lr_scale")  # fmt: skip
 _GIVEN_UP = object()
-_SENT_OF_DATA = ("image_size", "channels", "resize", "split", "fractions", "split_seed", "imbalance",
-                 "imbalance_seed")  # fmt: skip
+_SENT_OF_DATA = ("image_size", "channels", "resize", "split", "fractions", "split_seed", "long_tail",
+                 "long_tail_seed")  # fmt: skip
 # What these libraries report about their users by themselves; a value that is set already is left alone.
 _SILENCE = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 

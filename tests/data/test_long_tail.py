@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_robust.data.imbalance import long_tail, tail_sizes
+from ssl_robust.data.long_tail import long_tail, tail_sizes
 from ssl_robust.data.manifest import data_settings, load_manifest
 from ssl_robust.run import UserError
 
@@ -53,7 +53,7 @@ def test_who_stays_hangs_on_ids_alone():
 
 @pytest.mark.parametrize("ratio", [0.5, 0, -1, True, "much", float("nan"), float("inf")])
 def test_no_ratio(ratio):
-    with pytest.raises(UserError, match=r"data\.imbalance=.* does not fit; expected .* from 1 on"):
+    with pytest.raises(UserError, match=r"data\.long_tail=.* does not fit; expected .* from 1 on"):
         thinned([0, 1, 2], list("pqr"), ratio)
 
 
@@ -69,7 +69,7 @@ def test_only_the_training_split_is_thinned(tmp_path):
         arrays[f"{split}_images"] = np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
         arrays[f"{split}_labels"] = np.arange(n) % 3
     np.savez(tmp_path / "scans.npz", **arrays)
-    manifest = load_manifest(data_settings("npz", path=str(tmp_path / "scans.npz"), imbalance=10))
+    manifest = load_manifest(data_settings("npz", path=str(tmp_path / "scans.npz"), long_tail=10))
     assert np.bincount(manifest.codes()[manifest.rows("train")]).tolist() == [30, 9, 3]
     assert [len(manifest.rows(split)) for split in ("val", "test")] == [30, 30]
     row = manifest.rows("train")[-1]

@@ -48,7 +48,7 @@ def long_tail(
         labels: (n,) codes of the training scans in [0, K); -1 = none, these stay.
         patients: (n,) who they show; a scan whose patient is unknown has its own.
         ids: (n,) their sample ids.
-        ratio: `data.imbalance`.
+        ratio: `data.long_tail`.
         seed: of the order.
         classes: (K,) names.
 
@@ -60,13 +60,13 @@ def long_tail(
     """
     number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
     if not (number and 1 <= ratio < math.inf):
-        raise UserError(f"data.imbalance={ratio} does not fit; expected how many times larger the largest class shall "
+        raise UserError(f"data.long_tail={ratio} does not fit; expected how many times larger the largest class shall "
                         "be than the smallest, a number from 1 on, e.g. 50")  # fmt: skip
     sizes = np.bincount(labels[labels >= 0], minlength=len(classes))
     wanted = tail_sizes(sizes, ratio)
     lost = np.flatnonzero((wanted == 0) & (sizes > 0))
     if len(lost):
-        raise UserError(f"data.imbalance={ratio} leaves no training scan of the class {classes[lost[0]]!r}, as the "
+        raise UserError(f"data.long_tail={ratio} leaves no training scan of the class {classes[lost[0]]!r}, as the "
                         f"largest class has {sizes.max():,}; give less than {2 * sizes.max():,}")  # fmt: skip
     order = np.lexsort((_hashes(seed, ids), _hashes(seed, patients)))
     kept = [order[labels[order] == code][:size] for code, size in enumerate(wanted)]
