@@ -116,7 +116,6 @@ class TrainInfo:
         believe: what the encoder that training starts from makes of the labels, out of fold; seconds when called first,
             then kept. The same whenever a run is resumed.
         sample_ids: (N,) ids of the training samples, as other run directories name them.
-        seed: of the run.
         n_epochs: of the run; 0 where it is not known.
         classes: (K,) names in the order of the codes, as other run directories have them.
     """
@@ -127,7 +126,6 @@ class TrainInfo:
     feature_dim: int
     believe: Callable[[], Believed]
     sample_ids: Sequence[str] = ()
-    seed: int = 0
     n_epochs: int = 0
     classes: Sequence[str] = ()
 

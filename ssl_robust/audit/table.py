@@ -71,7 +71,7 @@ def audit_table(
     search = _search(k=k, center=center, temperature=temperature, index=index, recall=recall)
     settings = {**stage, "neighbors": search, "score": packaged(score, search)}
     settings["n_neighbors"] = stage["n_neighbors"] if n_neighbors is None else n_neighbors
-    drawn = defaults("", "_base")["seed"] if seed is None else seed
+    drawn = stage["seed"] if seed is None else seed
     table, _, judged = ranked(vectors, labels, groups=groups, ids=ids, settings=settings, seed=drawn)
     classes = [str(name) for name in encode(labels)[1]]
     table.attrs.update(as_record(judged.estimate, judged.why, classes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from ssl_robust.audit.estimate import Estimate, estimate_errors
 from ssl_robust.classify.rule import Facts
 from ssl_robust.data.written import write_table
-from ssl_robust.encoders.embeddings import encode_rows
+from ssl_robust.finetune.info import train_features
 from ssl_robust.finetune.stage import Prepared
 from ssl_robust.finetune.task import Task
 from ssl_robust.noise.believed import give_opinion, summed_up
@@ -96,9 +95,7 @@ def doubt(prepared: Prepared, settings: Mapping[str, Any], device: torch.device)
     """
     task = prepared.task
     given, groups = task.given[task.train], task.manifest.groups()[task.train]
-    what = "features, batches" if settings["trainer"]["progress"] else None
-    encoder = copy.deepcopy(prepared.encoder)
-    vectors = encode_rows(encoder, prepared.scans, task.train, batch_size=256, device=device, what=what)
+    vectors = train_features(task, prepared.encoder, prepared.scans, settings, device)
     opinion = give_opinion(
         vectors, given, groups, n_classes=task.n_classes, settings=settings, seed=settings["seed"]
     )  # fmt: skip

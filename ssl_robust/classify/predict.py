@@ -123,8 +123,12 @@ def _say(summary: dict[str, Any], predictor: Predictor) -> None:
     shares = ", ".join(f"{each['name']} {each['n']:,}" for each in summary["classes"])
     print(f"{summary['n']:,} scans: {shares}", flush=True)
     if summary["n_abstained"]:
-        print(f"{summary['n_abstained']:,} are left to an expert, the least sure; the class of the others has a "
-              f"probability of at least {math.floor(100 * summary['threshold']) / 100:.2f}", flush=True)  # fmt: skip
+        said = f"{summary['n_abstained']:,} are left to an expert, the least sure"
+        if summary["threshold"] is not None:
+            said += (
+                f"; the others' class has a probability of {math.floor(100 * summary['threshold']) / 100:.2f} or more"
+            )
+        print(said, flush=True)
     if not predictor.is_calibrated:
         print("Note: this classifier was not calibrated, so its probabilities are probably too high; `ssl-robust "
               "train` calibrates", flush=True)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ssl_robust.classify.predictor import load_predictor
 from ssl_robust.classify.results import measured
 from ssl_robust.classify.rule import Choice, check_rule, choose
 from ssl_robust.finetune.classifier import CARD
-from ssl_robust.finetune.info import train_info
+from ssl_robust.finetune.info import info_of
 from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
 from ssl_robust.finetune.stage import Prepared, check, fit, prepare
@@ -52,8 +52,7 @@ def train(config: DictConfig) -> Path:
     if caution := doubts.facts().mistaken(prepared.task.manifest.classes):
         print(f"Note: {caution}", flush=True)
     print(f"{doubts.in_words()}\nRemedy: {choice.remedy} ({choice.why})", flush=True)
-    info = train_info(prepared.task, prepared.encoder, prepared.scans, settings, device)
-    info = replace(info, believe=lambda: doubts.believed)
+    info = info_of(prepared.task, settings, feature_dim=prepared.encoder.dim, believe=lambda: doubts.believed)
     job = Job({**settings, "strategy": choice.strategy}, prepared.encoder, prepared.scans, prepared.task, info)
     with Run(settings["out"], stage="train", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip

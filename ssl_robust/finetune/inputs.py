@@ -80,6 +80,10 @@ class FeatureInputs:
         """(n_views, B, D)."""
         return self.plain(rows).expand(n_views, -1, -1)
 
+    def raw(self, rows: np.ndarray) -> np.ndarray:
+        """(B, D) as the encoder gave them, on the CPU."""
+        return (self.plain(rows).cpu() * self.std + self.mean).numpy()
+
     def whole(self, model: Classifier, encoder: Encoder) -> Classifier:
         """A head on standardised features -> encoder and head that give the same logits from scans."""
         result = Classifier(encoder, encoder.dim, model.head.out_features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from ssl_robust.encoders.encoder import Encoder
 from ssl_robust.finetune.classifier import model_maker, save_classifier
 from ssl_robust.finetune.gradients import Gradients
 from ssl_robust.finetune.history import History
-from ssl_robust.finetune.info import train_info
+from ssl_robust.finetune.info import believe_features, info_of, train_features
 from ssl_robust.finetune.inputs import FeatureInputs, ScanInputs, frozen_features
 from ssl_robust.finetune.loop import Loop
 from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task
-from ssl_robust.records import Crop, TrainInfo
+from ssl_robust.records import Believed, Crop, TrainInfo
 from ssl_robust.run import UserError, append_row, replacing
 from ssl_robust.settings import name_of
 from ssl_robust.training.device import pick_device, pick_precision
@@ -79,7 +80,7 @@ class Job:
                 seed=seed,
             )
             models = strategy.build(make_model)
-            strategy.start(info or train_info(task, encoder, scans, settings, device))
+            strategy.start(info or self._info(device))
             if strategy.said:
                 print(strategy.said, flush=True)
             self.loop = Loop(
@@ -131,6 +132,19 @@ class Job:
         with replacing(out / "last.ckpt") as temporary:
             torch.save(state, temporary)
         return self.history.rows[-1]
+
+    def _info(self, device: torch.device) -> TrainInfo:
+        """What the strategy may know; a frozen encoder has given its features already."""
+
+        @cache
+        def believe() -> Believed:
+            if isinstance(self.inputs, FeatureInputs):
+                vectors = self.inputs.raw(self.task.train)
+            else:
+                vectors = train_features(self.task, self.encoder, self.scans, self.settings, device)
+            return believe_features(self.task, vectors, self.settings)
+
+        return info_of(self.task, self.settings, feature_dim=self.encoder.dim, believe=believe)
 
     def _inputs(self, device: torch.device) -> ScanInputs | FeatureInputs:
         settings, scans = self.settings, self.scans

@@ -97,17 +97,13 @@ class FrozenCells:
 
         def believe() -> Believed:
             if self._believed is None or self._believed[0] != cell.block:
-                self._believed = cell.block, believe_features(task, features.vectors, settings)
+                self._believed = cell.block, believe_features(task, features.vectors[task.train], settings)
             return self._believed[1]
 
         try:
             strategy = build_strategy(settings["strategy"])
             models = strategy.build(head_maker(dim, n_classes=task.n_classes, seed=cell.seed))
-            strategy.start(
-                info_of(
-                    task, feature_dim=dim, believe=believe, seed=cell.seed, n_epochs=settings["trainer"]["max_epochs"]
-                )
-            )
+            strategy.start(info_of(task, settings, feature_dim=dim, believe=believe))
             return Loop(
                 strategy,
                 models,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_robust.data.given import encode
-from ssl_robust.settings import defaults
+from ssl_robust.settings import stage_defaults
 from ssl_robust.transfer.checks import mistake_in
 from ssl_robust.transfer.protocols import Problem, group_codes
 from ssl_robust.transfer.results import compare
@@ -71,7 +71,7 @@ def _check_vectors(name: str, vectors: np.ndarray, n: int) -> None:
 
 def _settings(**given: Any) -> dict[str, Any]:
     """The values of configs/probe.yaml, replaced where one was given."""
-    packaged = {**defaults("", "_base"), **defaults("", "probe")}
+    packaged = stage_defaults("probe")
     chosen: dict[str, Any] = {}
     for name, value in given.items():
         if isinstance(value, dict):

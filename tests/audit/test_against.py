@@ -157,7 +157,7 @@ def test_one_class_of_new_scans_is_enough_and_a_gate_works(tmp_path, old):
         audit(tmp_path, "gate", data, f"reference={tmp_path / 'kept'}", "fail_above=0.5")
 
 
-def refused(tmp_path, data, *options, sentence):
+def assert_refused(tmp_path, data, *options, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         audit(tmp_path, "out", data, *options)
     assert not (tmp_path / "out").exists()
@@ -189,18 +189,18 @@ def test_other_vectors_classes_and_runs_are_refused(tmp_path, old, new):
     kept, plain = f"reference={tmp_path / 'kept'}", f"reference={tmp_path / 'plain'}"
     table = pd.read_csv(tmp_path / "new.csv")
     table.assign(label="rare").to_csv(tmp_path / "rare.csv", index=False)
-    refused(tmp_path, [*new[:2], f"data.labels={tmp_path / 'rare.csv'}"], kept,
-            sentence="has no scan of 'rare' (its classes are ill, well), so that nobody there can")  # fmt: skip
+    assert_refused(tmp_path, [*new[:2], f"data.labels={tmp_path / 'rare.csv'}"], kept,
+                   sentence="has no scan of 'rare' (its classes are ill, well), so that nobody there can")  # fmt: skip
     short = vectors_of(tmp_path, "short", np.zeros(4, int), [0, 0, 1, 1], dim=5)
-    refused(tmp_path, short, kept, sentence="the new vectors have 5 numbers and those of reference=kept 8")
+    assert_refused(tmp_path, short, kept, sentence="the new vectors have 5 numbers and those of reference=kept 8")
     vectors_of(tmp_path, "old", np.repeat([0, 1], 30), np.repeat([0, 1], 30), prefix="old/", seed=3)
-    refused(tmp_path, new, plain, sentence="holds other vectors than when reference=")
+    assert_refused(tmp_path, new, plain, sentence="holds other vectors than when reference=")
     (tmp_path / "old.npy").unlink()
-    refused(tmp_path, new, plain, sentence="are no longer there")
+    assert_refused(tmp_path, new, plain, sentence="are no longer there")
     about = read_json(tmp_path / "kept" / "run.json")
     for change, sentence in (({"finished": False}, "is an unfinished audit"), ({"stage": "embed"}, "is an embed run")):
         write_json(tmp_path / "kept" / "run.json", {**about, **change})
-        refused(tmp_path, new, kept, sentence=sentence)
+        assert_refused(tmp_path, new, kept, sentence=sentence)
 
 
 def test_scans_and_their_encoder(tmp_path):
@@ -217,9 +217,15 @@ def test_scans_and_their_encoder(tmp_path):
     audit(tmp_path, "ref", seen, "save_embeddings=true")
     audit(tmp_path, "bare", seen)
     fresh = scans("new", [60, 190, 60, 60], wrong=(3,))
-    refused(tmp_path, fresh, f"reference={tmp_path / 'bare'}",
-            sentence="has not kept the vectors of its scans; audit them again with save_embeddings=true")  # fmt: skip
-    refused(tmp_path, [*fresh, "seed=1"], f"reference={tmp_path / 'ref'}", sentence="was made with another encoder")
+    assert_refused(
+        tmp_path,
+        fresh,
+        f"reference={tmp_path / 'bare'}",
+        sentence="has not kept the vectors of its scans; audit them again with save_embeddings=true",
+    )
+    assert_refused(
+        tmp_path, [*fresh, "seed=1"], f"reference={tmp_path / 'ref'}", sentence="was made with another encoder"
+    )
     encoder = create_encoder("resnet10t", in_chans=1, input_size=32, mean=[0.5], std=[0.2])
     card = describe(encoder, resize="pad", method="simclr", epochs=1, n_scans=9, data_fingerprint="", data_licence="")
     save_encoder(encoder, tmp_path / "ssl", card=card)

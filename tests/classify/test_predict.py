@@ -83,6 +83,14 @@ def test_labels_that_the_classifier_does_not_know_are_left_out(asked, capsys):
     assert read_json(out / "predict.json")["measured"]["n"] == 100
 
 
+def test_nobody_is_answered_where_the_share_rounds_to_all(asked, pictures, capsys):
+    for each in sorted(pictures.iterdir())[1:]:
+        each.unlink()
+    out = asked("abstain=0.9", data=("data=folder", f"data.path='{pictures}'"))
+    assert read_json(out / "predict.json")["threshold"] is None
+    assert "1 are left to an expert, the least sure\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -82,6 +82,11 @@ def test_the_card_names_the_strategy_as_its_file_does(config):
     assert load_classifier(out)[1]["strategy"] == "mae"
 
 
+def test_features_that_a_frozen_encoder_gave_are_not_computed_again(config, monkeypatch):
+    monkeypatch.setattr("ssl_robust.finetune.job.train_features", lambda *_: pytest.fail("computed again"))
+    finetune(config("freeze=true", "strategy=reweight", "trainer.max_epochs=1"))
+
+
 @pytest.mark.parametrize("strategy", ["coteaching", "coteaching_vog", "dividemix"])
 def test_two_networks_on_frozen_features_are_saved_and_predict_alike(config, strategy):
     settings = config("freeze=true", f"strategy={strategy}", *NOISE)

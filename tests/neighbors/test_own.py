@@ -20,7 +20,7 @@ def brute_force(unit, allowed, k):
     return Neighbors(np.where(np.isneginf(best), -1, order), best)
 
 
-def same(found, expected):
+def assert_same(found, expected):
     np.testing.assert_allclose(found.similarities, expected.similarities, atol=2e-6)
     assert (found.indices == expected.indices).mean() > 0.99  # sums differ in their last digit with their order
 
@@ -29,14 +29,14 @@ def same(found, expected):
 def test_own_group(n_groups):
     """Groups of one, of some and of more than are compared at once."""
     unit, groups = set_of(200, n_groups)
-    same(neighbors.search_own(unit, groups, k=5), brute_force(unit, groups[:, None] == groups, 5))
+    assert_same(neighbors.search_own(unit, groups, k=5), brute_force(unit, groups[:, None] == groups, 5))
 
 
 @pytest.mark.parametrize("n_groups", [3, 40, 400])
 def test_of_everyone_is_a_search_without_groups(n_groups):
     unit, groups = set_of(200, n_groups)
     others = brute_force(unit, groups[:, None] != groups, 9)
-    same(neighbors.of_everyone(unit, groups, others, k=6), brute_force(unit, np.ones((200, 200), dtype=bool), 6))
+    assert_same(neighbors.of_everyone(unit, groups, others, k=6), brute_force(unit, np.ones((200, 200), dtype=bool), 6))
 
 
 def test_of_everyone_where_there_are_few():
@@ -51,7 +51,7 @@ def test_left_out_is_a_search_with_the_larger_groups(spare):
     unit, groups = set_of(150, 100)
     larger = groups % 30
     found = brute_force(unit, groups[:, None] != groups, 8 + spare)
-    same(neighbors.leave_out(found, unit, larger, k=8), brute_force(unit, larger[:, None] != larger, 8))
+    assert_same(neighbors.leave_out(found, unit, larger, k=8), brute_force(unit, larger[:, None] != larger, 8))
 
 
 def test_nobody_is_left():

@@ -63,7 +63,7 @@ def measure(info):
 
 
 @pytest.fixture
-def equal():
+def assert_same_step():
     """Two steps have the same loss and the same gradients."""
 
     def check(ours, theirs, **tolerance):

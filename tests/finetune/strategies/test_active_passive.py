@@ -10,8 +10,8 @@ def test_it_is_the_formula_written_out(measure):
     assert float(step.loss) == pytest.approx(np.mean(0.7 * normalised + 0.4 * passive), rel=1e-5)
 
 
-def test_without_the_active_term_it_is_mean_absolute_error(measure, equal):
-    equal(measure("active_passive", alpha=0.0, beta=0.5), measure("mae"))
+def test_without_the_active_term_it_is_mean_absolute_error(measure, assert_same_step):
+    assert_same_step(measure("active_passive", alpha=0.0, beta=0.5), measure("mae"))
 
 
 def test_without_any_term_it_is_refused(measure):

@@ -6,12 +6,12 @@ from torch.nn import functional as F
 T = [[0.7, 0.1, 0.1, 0.1], [0.05, 0.9, 0.02, 0.03], [0.2, 0.1, 0.6, 0.1], [0.1, 0.3, 0.3, 0.3]]
 
 
-def test_it_starts_as_forward_correction(measure, equal):
-    equal(measure("adaptation_layer", transition=T), measure("forward", transition=T))
+def test_it_starts_as_forward_correction(measure, assert_same_step):
+    assert_same_step(measure("adaptation_layer", transition=T), measure("forward", transition=T))
 
 
-def test_it_starts_from_the_estimate(measure, equal):
-    equal(measure("adaptation_layer", least=1e-9), measure("forward"))
+def test_it_starts_from_the_estimate(measure, assert_same_step):
+    assert_same_step(measure("adaptation_layer", least=1e-9), measure("forward"))
 
 
 def test_frozen_at_the_identity_it_is_cross_entropy(measure):

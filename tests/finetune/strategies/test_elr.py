@@ -19,8 +19,8 @@ def test_it_is_the_formula_written_out_and_its_targets_lag_behind(measure):
     np.testing.assert_allclose(step.strategy.targets, second[order], rtol=1e-5)
 
 
-def test_without_weight_it_is_cross_entropy(measure, equal):
-    equal(measure("elr", weight=0.0), measure("cross_entropy"))
+def test_without_weight_it_is_cross_entropy(measure, assert_same_step):
+    assert_same_step(measure("elr", weight=0.0), measure("cross_entropy"))
 
 
 def test_it_draws_the_prediction_to_the_target_and_not_to_the_label(measure):
