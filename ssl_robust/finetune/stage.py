@@ -15,7 +15,9 @@ from ssl_robust.encoders.fingerprints import count_seen, encoder_fingerprint
 from ssl_robust.encoders.resolve import open_encoder_and_scans
 from ssl_robust.finetune.job import Job
 from ssl_robust.finetune.results import write_results
+from ssl_robust.finetune.strategy import build_strategy
 from ssl_robust.finetune.task import Task, make_task
+from ssl_robust.noise.transitions import check_share
 from ssl_robust.run import Run, UserError
 from ssl_robust.training.loggers import closing
 from ssl_robust.training.processor import prepare_processor
@@ -125,6 +127,22 @@ def check(settings: Mapping[str, Any], *, stage: str) -> None:
         raise UserError(f"interval.level={settings['interval']['level']} does not fit; expected a share, e.g. 0.95")
     if settings["freeze"] and settings["checkpoint"] == "none":
         print("Note: freeze=true with checkpoint=none trains a linear layer on random features", flush=True)
+    _check_options(settings)
     if not (settings["resume"] or settings["overwrite"]):
         # Refuses an occupied directory before the scans are read, which may take long.
         Run(settings["out"], stage=stage, config=settings)
+
+
+def _check_options(settings: Mapping[str, Any]) -> None:
+    """Refuse a strategy or a rate that cannot be, whatever the labels."""
+    for kind, look in (("strategy", build_strategy), ("noise", _check_rate)):
+        try:
+            if kind in settings:
+                look(settings[kind])
+        except ValueError as error:
+            raise UserError(f"an option of {kind} does not fit: {error}") from error
+
+
+def _check_rate(noise: Mapping[str, Any]) -> None:
+    if "rate" in noise:
+        check_share(noise["rate"])

@@ -179,12 +179,21 @@ def noise_of(kind: str, classes: Sequence[Any], settings: Mapping[str, Any]) -> 
     return Noise(chances, float(values.get("rate", 0.0)) if stated else float("nan"), by, seed)
 
 
-def _check_rate(rate: float, n_classes: int) -> None:
-    """Up to 1 - 1/K the given label is the likeliest truth (with equal class sizes)."""
+def check_share(rate: Any) -> None:
+    """Refuse a rate that no number of classes allows, before they are known.
+
+    Raises:
+        ValueError: it is no number from 0 to 1.
+    """
     if isinstance(rate, bool) or not isinstance(rate, (int, float)):
         raise ValueError(f"rate={rate} is not a number; expected the share of wrong labels, e.g. 0.2")
     if not 0 <= rate <= 1:
         raise ValueError(f"rate={rate:g} is not a share; expected a number from 0 to 1, e.g. 0.2")
+
+
+def _check_rate(rate: float, n_classes: int) -> None:
+    """Up to 1 - 1/K the given label is the likeliest truth (with equal class sizes)."""
+    check_share(rate)
     if rate and rate >= 1 - 1 / max(1, n_classes):
         raise ValueError(
             f"rate={rate:g} among {n_classes} classes leaves nothing to learn; expected less than 1 - 1/{n_classes} = "

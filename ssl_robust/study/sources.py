@@ -19,6 +19,8 @@ from ssl_robust.settings import compose
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_SAY_NOTHING = ("labels", "index", "manifest", "data")  # names of files that do not say of what
+
 
 @dataclass(frozen=True)
 class Source:
@@ -95,7 +97,8 @@ def slug(text: str) -> str:
 
 def _of_data(data: Mapping[str, Any]) -> Source:
     kind = str(data["_target_"]).rpartition(".")[2].removeprefix("read_")
-    stem = Path(str(data["path"])).stem if data.get("path") else kind
+    place = Path(str(data["path"])) if data.get("path") else None
+    stem = kind if place is None else place.resolve().parent.name if place.stem in _SAY_NOTHING else place.stem
     return Source(slug(stem) or kind, ("data=phantoms",), data)
 
 

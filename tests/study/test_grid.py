@@ -36,6 +36,18 @@ def test_drawn_encoders_are_taken_in_turn_and_given_ones_are_not():
     assert {names["default", seed] for seed in range(3)} == {"a-default"}
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [("lungs.npz", "lungs"), ("skin/labels.csv", "skin"), ("skin", "skin"), (None, "phantoms")]
+)
+def test_a_set_is_named_after_what_says_something(path, name, tmp_path):
+    data = {
+        "_target_": "ssl_robust.data.phantoms.read_phantoms",
+        "path": None if path is None else str(tmp_path / path),
+    }
+    grid = read_grid(settings(sets=None, data=data))
+    assert list(grid.sources) == [name]
+
+
 def test_seeds():
     assert read_seeds(3, 10) == read_seeds("3", 10) == (10, 11, 12)
     assert read_seeds([4, 1, 4], 0) == (4, 1)

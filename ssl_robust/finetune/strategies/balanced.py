@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ssl_robust.finetune.adjustment import adjustment, checked_strength
 from ssl_robust.finetune.classifier import Classifier
 from ssl_robust.finetune.strategies.audit_clean import AuditClean
 from ssl_robust.records import TrainInfo
@@ -28,16 +29,13 @@ class Balanced(AuditClean):
 
     def __init__(self, *, audit: str | None, mode: str, threshold: float, keep_per_class: int, strength: float) -> None:
         super().__init__(audit=audit, mode=mode, threshold=threshold, keep_per_class=keep_per_class)
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 10:
-            raise ValueError(f"strength={strength}; expected a number from 0 to 10, 1 = all classes alike")
-        self.strength = float(strength)
+        self.strength = checked_strength(strength)
 
     def start(self, info: TrainInfo) -> None:
         """Ask for what is believed of the labels, and count the classes by it."""
         super().start(info)
         counts = (self.weights[:, None] * self.targets).sum(dim=0)
-        # One scan more of each class: none is so rare that its logarithm has no bottom.
-        self.register_buffer("offsets", self.strength * ((counts + 1) / (counts + 1).sum()).log())
+        self.register_buffer("offsets", adjustment(counts, self.strength))
 
     def logits(self, model: Classifier, images: Tensor) -> Tensor:
         """(B, K) adjusted by the prior."""

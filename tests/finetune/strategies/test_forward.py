@@ -10,6 +10,21 @@ def test_it_is_the_formula_written_out(measure):
     assert float(step.loss) == pytest.approx(-np.log(given).mean(), rel=1e-5)
 
 
+def test_with_a_strength_the_true_classes_are_as_frequent_as_they_are_believed(measure, info):
+    step = measure("forward", transition=T, strength=1.5)
+    counts = np.asarray(info.believe().posterior, dtype=np.float64).sum(axis=0) + 1
+    raised = step.p * (counts / counts.sum()) ** 1.5
+    raised /= raised.sum(axis=1, keepdims=True)
+    given = (raised @ np.array(T))[np.arange(24), step.labels]
+    assert float(step.loss) == pytest.approx(-np.log(given).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("strength", [-1, True, "1", 11])
+def test_a_strength_that_cannot_be_is_refused(measure, strength):
+    with pytest.raises(ValueError, match=r"strength=.*expected a number from 0 to 10"):
+        measure("forward", strength=strength)
+
+
 def test_the_matrix_is_estimated_where_none_is_given(measure, assert_same_step, info):
     matrix = info.believe().transition.tolist()
     assert_same_step(measure("forward"), measure("forward", transition=matrix))
