@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssl_robust.files import UserError
+from ssl_robust.finetune.history import KEEP
 from ssl_robust.settings import choices, defaults
 
 AUTO = "auto"
@@ -56,11 +57,13 @@ class Choice:
         remedy: a name of the node `remedies`.
         why: one sentence.
         strategy: the `strategy` node for the loop.
+        keep: the epoch whose classifier is kept, best or last.
     """
 
     remedy: str
     why: str
     strategy: dict[str, Any]
+    keep: str
 
 
 def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
@@ -69,20 +72,17 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
     The rule, whose numbers and their reasons stand in configs/train.yaml:
 
     1. With fewer than `rule.fewest_scans`: `rule.few`. What is believed of so few labels is hardly more than chance.
-    2. Else, where the largest class has at least `rule.uneven_from` times the scans of the smallest: `rule.uneven`,
-       whatever the noise. Plain cross-entropy forgets rare classes, and under noise they drown first: most labels that
-       name them are strays from the large ones.
-    3. Else, below `rule.noise_from` wrong labels: `rule.few`. A few wrong labels cost plain cross-entropy next to
-       nothing, while every remedy now and then takes a hard scan for a wrong label; on clean labels nothing must be
-       lost.
-    4. Else `rule.many`.
-
-    Which classes are confused changes nothing here: what is believed of a label takes the whole estimated matrix into
-    account, pair of classes by pair of classes.
+    2. Below `rule.noise_from` wrong labels: `rule.few`, unless the largest class has at least `rule.uneven_from` times
+       the scans of the smallest. A few wrong labels cost plain cross-entropy next to nothing, and on clean labels
+       nothing must be lost; but it forgets rare classes, and under noise they drown first: most labels that name them
+       are strays from the large ones.
+    3. Else `rule.many`, or with frozen features `rule.many_frozen`. There what is believed of single labels is as good
+       as the features are; an encoder that learns becomes better than the features that judged, and would be held
+       back, so that it is told of the noise matrix alone.
 
     Args:
         facts: of the training split.
-        settings: the nodes `remedy`, `remedies` and `rule` of configs/train.yaml.
+        settings: the nodes `remedy`, `remedies`, `rule` and `freeze` of configs/train.yaml.
 
     Raises:
         UserError: `remedy` or the rule names none of the remedies, or a remedy none of the strategies.
@@ -93,14 +93,15 @@ def choose(facts: Facts, settings: Mapping[str, Any]) -> Choice:
     if facts.n < rule["fewest_scans"]:
         why = f"{facts.n:,} training scans are too few to judge their labels"
         return _choice(rule["few"], why, settings, "rule.few")
-    about = f"about {facts.rate:.0%} of the labels are wrong"
-    if facts.imbalance >= rule["uneven_from"]:
-        why = f"{about}, and the largest class is {facts.imbalance:.0f} times as frequent as the smallest"
-        return _choice(rule["uneven"], why, settings, "rule.uneven")
-    if facts.rate < rule["noise_from"]:
-        why = f"{about}, fewer than the {rule['noise_from']:.0%} from which a remedy pays"
+    why = f"about {facts.rate:.0%} of the labels are wrong"
+    uneven = facts.imbalance >= rule["uneven_from"]
+    if uneven:
+        why += f", and the largest class is {facts.imbalance:.0f} times as frequent as the smallest"
+    elif facts.rate < rule["noise_from"]:
+        why += f", fewer than the {rule['noise_from']:.0%} from which a remedy pays"
         return _choice(rule["few"], why, settings, "rule.few")
-    return _choice(rule["many"], about, settings, "rule.many")
+    option = "many_frozen" if settings["freeze"] else "many"
+    return _choice(rule[option], why, settings, f"rule.{option}")
 
 
 def check_rule(settings: Mapping[str, Any]) -> None:
@@ -118,7 +119,7 @@ def check_rule(settings: Mapping[str, Any]) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             expected = "a share from 0 to 1" if high == 1 else "a number from 1 on"
             raise UserError(f"rule.{name}={value} does not fit; expected {expected}")
-    for option in ("few", "many", "uneven"):
+    for option in ("few", "many", "many_frozen"):
         _choice(rule[option], "", settings, f"rule.{option}")
     if settings["remedy"] != AUTO:
         _choice(settings["remedy"], "", settings, "remedy")
@@ -132,7 +133,7 @@ def _choice(remedy: str, why: str, settings: Mapping[str, Any], option: str) -> 
     if not isinstance(known[remedy], Mapping):
         raise UserError(f"remedies.{remedy}={known[remedy]} does not fit; expected e.g. {{strategy: cross_entropy}}")
     values = dict(known[remedy])
-    name = values.pop("strategy", None)
+    name, keep = values.pop("strategy", None), values.pop("keep", None)
     if name not in choices("strategy"):
         raise UserError(f"remedies.{remedy}.strategy={name} does not exist; choose one of "
                         f"{', '.join(choices('strategy'))}")  # fmt: skip
@@ -143,4 +144,6 @@ def _choice(remedy: str, why: str, settings: Mapping[str, Any], option: str) -> 
     if unknown := sorted(set(values) - set(strategy)):
         raise UserError(f"remedies.{remedy}.{unknown[0]} is no option of strategy={name}; it has "
                         f"{', '.join(key for key in strategy if key != '_target_')}")  # fmt: skip
-    return Choice(remedy, why, {**strategy, **values})
+    if keep not in KEEP:
+        raise UserError(f"remedies.{remedy}.keep={keep} does not fit; expected {' or '.join(KEEP)}")
+    return Choice(remedy, why, {**strategy, **values}, keep)

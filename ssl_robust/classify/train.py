@@ -53,7 +53,8 @@ def train(config: DictConfig) -> Path:
         print(f"Note: {caution}", flush=True)
     print(f"{doubts.in_words()}\nRemedy: {choice.remedy} ({choice.why})", flush=True)
     info = info_of(prepared.task, settings, feature_dim=prepared.encoder.dim, believe=lambda: doubts.believed)
-    job = Job({**settings, "strategy": choice.strategy}, prepared.encoder, prepared.scans, prepared.task, info)
+    job = Job({**settings, "strategy": choice.strategy}, prepared.encoder, prepared.scans, prepared.task, info,
+              keep=choice.keep)  # fmt: skip
     with Run(settings["out"], stage="train", config=settings, resume=settings["resume"],
              overwrite=settings["overwrite"]) as run:  # fmt: skip
         run.note(remedy=asdict(choice))

@@ -16,6 +16,7 @@ from ssl_robust.finetune.task import Task
 from ssl_robust.noise.dynamics import loss_and_margin
 from ssl_robust.run import replacing
 
+KEEP = ("best", "last")
 _LAST = 5
 
 
@@ -24,6 +25,7 @@ class History:
 
     Args:
         task: the labels.
+        keep: which epoch counts as the best: one of `KEEP`, by the validation labels or simply the last.
 
     Attributes:
         rows: one dict per epoch, a row of metrics.csv.
@@ -31,8 +33,8 @@ class History:
         best_test: (n_test, K) probabilities of that epoch.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    def __init__(self, task: Task, *, keep: str = KEEP[0]) -> None:
+        self.task, self.keep = task, keep
         self.rows: list[dict[str, Any]] = []
         self.best_epoch = 0
         self.best_test = np.empty((0, task.n_classes), dtype=np.float32)
@@ -64,7 +66,9 @@ class History:
         self._losses.append(loss)
         self._margins.append(margin)
         before = self.rows[self.best_epoch - 1]["val_balanced_accuracy"] if self.best_epoch else -np.inf
-        if not row["val_balanced_accuracy"] <= before:  # also where both are NaN: no validation split
+        if (
+            self.keep == "last" or not row["val_balanced_accuracy"] <= before
+        ):  # also where both are NaN: no validation split
             self.best_epoch, self.best_test = epoch, test.astype(np.float32)
             return True
         return False

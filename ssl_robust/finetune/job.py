@@ -51,18 +51,20 @@ class Job:
         scans: the scans.
         task: the labels.
         info: what the strategy is told, where it is known already; None: found when the strategy asks.
+        keep: the epoch whose classifier is kept, best or last; see `History`.
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task, info: TrainInfo | None = None
-    ) -> None:
+        self, settings: Mapping[str, Any], encoder: Encoder, scans: ScanSet, task: Task, info: TrainInfo | None = None,
+        *, keep: str = "best",
+    ) -> None:  # fmt: skip
         self.loggers = make_loggers(settings.get("logger"), settings["out"], settings)
         self.settings, self.scans, self.task, self.encoder = settings, scans, task, encoder
         origin = encoder.card or _card(encoder, scans, settings["checkpoint"])
         # The scans may have been prepared otherwise than those that the encoder learned from.
         self.card = replace(origin, input_size=scans.image_size, resize=scans.resize, weights_dtype="float32")
         self.strategy = name_of("strategy", settings["strategy"])
-        self.history = History(task)
+        self.history = History(task, keep=keep)
         trainer, seed = settings["trainer"], settings["seed"]
         self.gradients = Gradients(
             task.given[task.train], n_epochs=trainer["max_epochs"] if trainer["gradients"] else 0

@@ -19,9 +19,9 @@ def chosen(rate, counts=(100, 100), **changed):
 
 def names():
     """A remedy of its own for every branch, so that a test sees which was taken."""
-    made = {name: {"strategy": "cross_entropy"} for name in ("a", "b", "c")}
-    return {"remedies": made, "rule": {**RULE, "noise_from": 0.05, "uneven_from": 3.0, "fewest_scans": 50,
-                                       "few": "a", "many": "b", "uneven": "c"}}  # fmt: skip
+    made = {name: {"strategy": "cross_entropy", "keep": "best"} for name in ("a", "b", "c")}
+    branches = {"few": "a", "many": "b", "many_frozen": "c"}
+    return {"remedies": made, "rule": {**RULE, "noise_from": 0.05, "uneven_from": 3.0, "fewest_scans": 50, **branches}}
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,25 @@ def names():
         (0.0, (100, 100), "a"),
         (0.0499, (100, 100), "a"),
         (0.0, (299, 100), "a"),
-        (0.0, (300, 100), "c"),
+        (0.0, (300, 100), "b"),
         (0.05, (100, 100), "b"),
         (0.4, (299, 100), "b"),
-        (0.4, (300, 100), "c"),
-        (0.05, (300, 100), "c"),
-        (0.4, (300, 0), "c"),
+        (0.4, (300, 100), "b"),
+        (0.05, (300, 100), "b"),
+        (0.4, (300, 0), "b"),
         (0.4, (25, 24), "a"),
         (0.4, (25, 25), "b"),
     ],
 )
 def test_each_side_of_each_threshold(rate, counts, remedy):
     assert chosen(rate, counts, **names()).remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("rate", "counts", "remedy"), [(0, (100, 100), "a"), (0.4, (100, 100), "c"), (0, (300, 1), "c")]
+)
+def test_frozen_features_have_remedies_of_their_own(rate, counts, remedy):
+    assert chosen(rate, counts, **names(), freeze=True).remedy == remedy
 
 
 def test_what_is_asked_for_wins_over_the_rule():
@@ -66,8 +73,9 @@ def test_clean_labels_get_plain_cross_entropy_and_all_remedies_are_strategies():
     for name, values in SETTINGS["remedies"].items():
         choice = chosen(0.3, remedy=name)
         assert values["strategy"] in choices("strategy")
-        assert choice.strategy == {**defaults("strategy", values["strategy"]),
-                                   **{key: value for key, value in values.items() if key != "strategy"}}  # fmt: skip
+        own = {key: value for key, value in values.items() if key not in ("strategy", "keep")}
+        assert choice.strategy == {**defaults("strategy", values["strategy"]), **own}
+        assert choice.keep == values["keep"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,8 @@ def test_clean_labels_get_plain_cross_entropy_and_all_remedies_are_strategies():
         ({"remedies": {**SETTINGS["remedies"], "plain": "gce"}}, r"remedies\.plain=gce does not fit; expected e\.g\."),
         ({"remedies": {**SETTINGS["remedies"], "plain": {"strategy": "coteaching_oracle"}}},
          r"remedies\.plain\.strategy=coteaching_oracle is told the noise that is made.*; take coteaching"),
+        ({"remedies": {**SETTINGS["remedies"], "plain": {"strategy": "cross_entropy", "keep": "first"}}},
+         r"remedies\.plain\.keep=first does not fit; expected best or last"),
         ({"remedies": {**SETTINGS["remedies"], "plain": {"strategy": "cross_entropy", "smoothing": 1}}},
          r"remedies\.plain\.smoothing is no option of strategy=cross_entropy; it has label_smoothing"),
     ],

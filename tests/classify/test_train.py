@@ -42,7 +42,7 @@ def test_wrong_labels_are_seen_and_a_remedy_is_chosen(trained):
     summary = read_json(trained / "train.json")
     truth = read_json(trained / "metrics.json")["noise"]["realised_rate"]
     assert summary["noise"]["rate"] == pytest.approx(truth, abs=0.12)
-    assert summary["remedy"]["name"] == "soften"
+    assert summary["remedy"]["name"] == "balanced"
     assert summary["remedy"]["strategy"]["mode"] == "soften"
     assert "90% interval" in summary["noise"]["sentence"]
     assert summary["test"]["balanced_accuracy"] > 0.8

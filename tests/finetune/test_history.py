@@ -32,6 +32,14 @@ def test_best_is_chosen_by_the_noisy_validation_labels():
     np.testing.assert_array_equal(history.best_test, one_hot([0, 0]))
 
 
+def test_the_last_epoch_may_be_kept_whatever_the_validation_labels_say():
+    history = History(task(), keep="last")
+    assert history.add(one_hot([0, 0]), one_hot([0, 1]), one_hot([0, 0]))
+    assert history.add(one_hot([0, 0]), one_hot([1, 0]), one_hot([0, 1]))
+    assert history.best()["epoch"] == 2
+    np.testing.assert_array_equal(history.best_test, one_hot([0, 1]))
+
+
 def test_last_is_the_mean_of_the_last_five_epochs():
     history = History(task())
     correct = [0, 0, 2, 1, 1, 0, 2]
