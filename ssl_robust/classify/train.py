@@ -60,16 +60,16 @@ def train(config: DictConfig) -> Path:
         run.note(remedy=asdict(choice))
         doubts.write(run / "doubts.csv")
         fit(job, prepared, run)
-        calibration = _calibrate(run.path, prepared, doubts, settings)
+        calibration = _calibrate(run.path, job, prepared, doubts, settings)
         _write(run.path, job, prepared, doubts, choice, calibration, settings)
     return run.path
 
 
 def _check(settings: Mapping[str, Any]) -> None:
     check_rule(settings)
-    pull = settings["calibration"]["pull"]
-    if isinstance(pull, bool) or not isinstance(pull, int | float) or not 0 <= pull < np.inf:
-        raise UserError(f"calibration.pull={pull} does not fit; expected a number from 0 on")
+    for name, pull in settings["calibration"].items():
+        if isinstance(pull, bool) or not isinstance(pull, int | float) or not 0 <= pull < np.inf:
+            raise UserError(f"calibration.{name}={pull} does not fit; expected a number from 0 on")
     check(settings, stage="train")
 
 
@@ -80,13 +80,17 @@ def _choice(doubts: Doubts, settings: Mapping[str, Any]) -> Choice:
     return choose(doubts.facts(), settings) if before is None else Choice(**before)
 
 
-def _calibrate(out: Path, prepared: Prepared, doubts: Doubts, settings: Mapping[str, Any]) -> Calibration:
+def _calibrate(out: Path, job: Job, prepared: Prepared, doubts: Doubts, settings: Mapping[str, Any]) -> Calibration:
     """Fit the classifier that was saved to the validation labels as given, and note it in its card."""
-    task, trainer = prepared.task, settings["trainer"]
+    task, trainer, given = prepared.task, settings["trainer"], settings["calibration"]
+    offsets = job.loop.strategy.logit_offsets()
     predictor = load_predictor(out)
     raw = predictor.raw(prepared.scans, task.val, device=trainer["device"], precision=trainer["precision"], show=False)
-    calibration = fit_calibration(raw, task.given[task.val], np.asarray(doubts.believed.transition),
-                                  pull=settings["calibration"]["pull"])  # fmt: skip
+    calibration = fit_calibration(
+        raw, task.given[task.val], np.asarray(doubts.believed.transition), pull=given["pull"],
+        pull_shifts=None if offsets is None else given["pull_shifts"],
+        offsets=None if offsets is None else offsets.cpu().numpy(),
+    )  # fmt: skip
     if not calibration.n:
         print("Note: no labelled scan is in the split val, so the probabilities are not calibrated", flush=True)
     write_json(out / CARD, {**read_json(out / CARD), "calibration": calibration.as_record()})

@@ -103,6 +103,10 @@ class Strategy(nn.Module, ABC):
             Scalars to minimise.
         """
 
+    def logit_offsets(self) -> Tensor | None:
+        """(K,) what `losses` adds to the logits and `predict` leaves away; None, the default: nothing."""
+        return None
+
     def predict(self, models: Sequence[Classifier], images: Tensor) -> Tensor:
         """Class probabilities of scans: the mean of the models' softmax.
 

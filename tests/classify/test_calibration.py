@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,25 @@ def test_it_is_the_minimum_of_the_formula_written_out():
     assert np.log(found.sharpness) == pytest.approx(grid[np.argmin(values)], abs=2e-3)
 
 
+@pytest.mark.parametrize("transition", [np.eye(3), T], ids=["right", "noisy"])
+def test_a_known_shift_is_found_through_known_noise_and_offsets(transition):
+    probabilities, _, given = drawn(20_000, 1.0, transition)
+    shifts, offsets = np.array([0.8, -0.5, -0.3]), np.array([0.2, 0.1, -0.7])
+    off = softmax(np.log(probabilities) - shifts - offsets)
+    found = fit_calibration(off, given, transition, pull=1.0, pull_shifts=1.0, offsets=offsets)
+    np.testing.assert_allclose(np.array(found.shifts) - np.mean(found.shifts), shifts, atol=0.15)
+    np.testing.assert_allclose(
+        found.apply(off), softmax(found.sharpness * np.log(off) + np.array(found.shifts)), atol=1e-6
+    )
+
+
+def test_without_a_price_of_shifts_there_are_none():
+    probabilities, _, given = drawn(300, 1.0, T)
+    assert fit_calibration(probabilities, given, T, pull=1.0).shifts == ()
+    heavy = fit_calibration(probabilities, given, T, pull=1.0, pull_shifts=1e7)
+    np.testing.assert_allclose(heavy.shifts, 0, atol=1e-3)
+
+
 def test_no_predicted_class_changes_and_rows_stay_probabilities():
     probabilities, _, _ = drawn(200, 1.0, T)
     made = Calibration(0.3, 10).apply(probabilities)
@@ -75,10 +96,11 @@ def test_what_does_not_fit_is_named(given, transition):
 
 
 def test_a_card_gives_it_back_and_a_broken_one_is_refused():
-    made = Calibration(0.7, 12)
-    assert Calibration.read(made.as_record()) == made
+    for made in (Calibration(0.7, 12), Calibration(0.7, 12, (0.1, -0.1))):
+        assert Calibration.read(json.loads(json.dumps(made.as_record()))) == made
     assert Calibration.read(None) == Calibration(1.0, 0)
     for broken in ({}, {"sharpness": 0}, {"sharpness": "1"}, {"sharpness": float("nan")}, [1], {"sharpness": 1.0},
-                   {"sharpness": 1.0, "n": None}):  # fmt: skip
+                   {"sharpness": 1.0, "n": None}, {"sharpness": 1.0, "n": 2, "shifts": [None]},
+                   {"sharpness": 1.0, "n": 2, "shifts": "ab"}):  # fmt: skip
         with pytest.raises(ValueError, match="impossible calibration"):
             Calibration.read(broken)

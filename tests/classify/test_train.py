@@ -110,7 +110,7 @@ def test_without_validation_labels_nothing_is_calibrated(train_config, tmp_path,
     np.savez(scans, **{name: each for name, each in arrays.items() if not name.startswith("val")})
     out = train(train_config(tmp_path / "run", f"data.path='{scans}'"))
     assert "are not calibrated" in capsys.readouterr().out
-    assert json.loads((out / CARD).read_text())["calibration"] == {"sharpness": 1.0, "n": 0}
+    assert json.loads((out / CARD).read_text())["calibration"] == {"sharpness": 1.0, "n": 0, "shifts": []}
     assert "No labelled scan is in the split val" in render(out).read_text()
 
 

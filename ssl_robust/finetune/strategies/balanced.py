@@ -40,3 +40,7 @@ class Balanced(AuditClean):
     def logits(self, model: Classifier, images: Tensor) -> Tensor:
         """(B, K) adjusted by the prior."""
         return model(images) + self.offsets
+
+    def logit_offsets(self) -> Tensor:
+        """(K,) strength log(prior); see `Strategy.logit_offsets`."""
+        return self.offsets

@@ -48,3 +48,7 @@ class Forward(Strategy):
         batch = batches[0]["train"]
         logits = models[0](batch.images[0]) + self.offsets
         return [-noisy_log_probabilities(logits, self.transition.log(), batch.labels).mean()]
+
+    def logit_offsets(self) -> Tensor:
+        """(K,) strength log(prior); see `Strategy.logit_offsets`."""
+        return self.offsets
