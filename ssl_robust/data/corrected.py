@@ -43,7 +43,7 @@ def with_labels(manifest: Manifest, labels: str | Path) -> Manifest:
     if given.index.has_duplicates:
         twice = given.index[given.index.duplicated()][0]
         raise UserError(f"data.labels={labels} names {twice!r} twice; keep one line a scan")
-    _check_classes(given.dropna(), manifest.classes, f"data.labels={labels}")
+    _check_classes(pd.Series(given.dropna()), manifest.classes, f"data.labels={labels}")
     known = ids.isin(given.index).to_numpy(dtype=bool)
     if not known.any():
         raise UserError(f"data.labels={labels} is of other scans (e.g. {given.index[0]!r} where these data have "
@@ -55,7 +55,7 @@ def with_labels(manifest: Manifest, labels: str | Path) -> Manifest:
 
 
 def _check_classes(given: pd.Series, classes: Sequence[str], where: str) -> None:
-    unknown = given[~given.isin(classes).to_numpy(dtype=bool)]
+    unknown = pd.Series(given[~given.isin(classes).to_numpy(dtype=bool)])
     if len(unknown):
         name = str(unknown.iloc[0])
         near = difflib.get_close_matches(name, classes, n=1)

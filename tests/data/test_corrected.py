@@ -49,7 +49,10 @@ def test_a_class_may_be_called_as_a_missing_label_elsewhere(tmp_path):
         ({"sample_id": ["a"], "diagnosis": ["b"]}, "no column 'label'"),
         ({"sample_id": ["a", "a"], "label": ["", ""]}, "names 'a' twice"),
         ({"sample_id": ["a"], "label": [""]}, r"is of other scans \(e.g. 'a' where these data have"),
-        ({"sample_id": ["a"], "label": ["epithelial dysplesia"]}, "'epithelial dysplesia', which is none of the classes"),
+        (
+            {"sample_id": ["a"], "label": ["epithelial dysplesia"]},
+            "'epithelial dysplesia', which is none of the classes",
+        ),
     ],
 )
 def test_another_table_is_refused(tmp_path, columns, words):
