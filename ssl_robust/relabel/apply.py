@@ -18,10 +18,16 @@ from ssl_robust.files import UserError, printable
 from ssl_robust.relabel.answers import FILE
 from ssl_robust.relabel.campaign import Campaign, read_campaign
 from ssl_robust.relabel.corrected import UNSURE, Corrected, corrected
-from ssl_robust.relabel.words import data_words, read_words
+from ssl_robust.relabel.words import Option, data_words, read_words
 from ssl_robust.run import read_run
 
-_OPTIONS = {"run": (), "out": (), "consensus": RULES, "unsure": UNSURE, "overwrite": ("false", "true")}
+_OPTIONS = {
+    "run": Option(),
+    "out": Option(),
+    "consensus": Option(RULES, "majority"),
+    "unsure": Option(UNSURE, "keep"),
+    "overwrite": Option(("true", "false"), "false"),
+}
 USAGE = "ssl-robust relabel apply run=runs/review out=corrected.csv"
 _HELP = f"""\
 {USAGE}

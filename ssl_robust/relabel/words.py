@@ -7,38 +7,46 @@ import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ssl_robust.data.manifest import data_settings
 from ssl_robust.files import UserError
-from ssl_robust.quoting import quote_path
+from ssl_robust.quoting import PATH_OPTIONS, quote_path
 from ssl_robust.settings import choices, defaults
 
 # Texts that Hydra takes for texts without quotes.
 _PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)(?:[a-z]|\.{0,2}/)[\w./-]*", re.IGNORECASE | re.ASCII)
 
 
-def read_words(words: Sequence[str], known: Mapping[str, Sequence[str]], *, what: str, usage: str) -> dict[str, str]:
+class Option(NamedTuple):
+    """What an option takes: one of `values` (none: anything), `default` where it is not given (None: it has to be)."""
+
+    values: tuple[str, ...] = ()
+    default: str | None = None
+
+
+def read_words(words: Sequence[str], known: Mapping[str, Option], *, what: str, usage: str) -> dict[str, str]:
     """`key=value` words as options.
 
     Args:
         words: as they were typed.
-        known: option -> the values that it takes, the first of which is the default; none: any, and it has to be given.
+        known: what there is.
         what: the command, for messages.
         usage: the shortest one that works, for messages.
 
     Raises:
         UserError: an option or value does not exist, or one is missing.
     """
-    options = {key: values[0] for key, values in known.items() if values}
+    options = {key: option.default for key, option in known.items() if option.default is not None}
     for word in words:
         key, equals, value = word.partition("=")
         if key not in known or not equals:
             raise UserError(f"{what} has no option {key}{_near(key, known)}; it takes {', '.join(known)}, e.g. {usage}")
-        if known[key] and value not in known[key]:
-            raise UserError(f"{word} does not exist{_near(value, known[key])}; choose one of {', '.join(known[key])}")
+        values = known[key].values
+        if values and value not in values:
+            raise UserError(f"{word} does not exist{_near(value, values)}; choose one of {', '.join(values)}")
         options[key] = value
-    if missing := [key for key in known if not options.get(key)]:
+    if missing := [key for key, option in known.items() if option.default is None and not options.get(key)]:
         raise UserError(f"{what} needs {missing[0]}=, e.g. {usage}")
     return options
 
@@ -71,7 +79,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _word(key: str, value: Any, *, new: bool) -> str:
-    return f"{'+' * new}data.{key}={_written(value)}"
+    is_path = f"data.{key}" in PATH_OPTIONS and isinstance(value, str)  # which the command line itself quotes
+    plain = is_path and value not in ("", "null") and value[0] not in "'\""
+    return f"{'+' * new}data.{key}={value if plain else _written(value)}"
 
 
 def _written(value: Any) -> str:

@@ -207,7 +207,7 @@ def test_what_cannot_be_applied_is_said(tmp_path, folder, csv):
     before = Path(own).read_bytes()
     with pytest.raises(UserError, match="is what data.path reads"):
         command([words[0], f"out={own}", "overwrite=true"])
-    assert open(own).read() == before
+    assert Path(own).read_bytes() == before
     for wrong, told in (
         ("out=c.xlsx", "names no CSV"),
         ("run=nowhere", "holds no run"),

@@ -7,7 +7,7 @@ from ssl_robust.data.manifest import data_settings
 from ssl_robust.files import UserError
 from ssl_robust.overrides import check
 from ssl_robust.quoting import quote_paths
-from ssl_robust.relabel.words import data_words, read_words
+from ssl_robust.relabel.words import Option, data_words, read_words
 from ssl_robust.settings import defaults
 
 
@@ -39,14 +39,14 @@ def test_only_what_is_not_usual_is_written():
     assert data_words(vectors, labels="c.csv") == "data=embeddings data.path=runs/emb data.labels=c.csv"
 
 
-KNOWN = {"run": (), "unsure": ("keep", "drop")}
+KNOWN = {"run": Option(), "unsure": Option(("keep", "drop"), "keep"), "who": Option(default="")}
 
 
 def test_words_become_options():
     usage = {"what": "relabel apply", "usage": "relabel apply run=runs/review"}
-    assert read_words(["run=a=b"], KNOWN, **usage) == {"run": "a=b", "unsure": "keep"}
+    assert read_words(["run=a=b"], KNOWN, **usage) == {"run": "a=b", "unsure": "keep", "who": ""}
     for words, said in (
-        (["rum=a"], "no option rum, did you mean run; it takes run, unsure, e.g. relabel apply"),
+        (["rum=a"], "no option rum, did you mean run; it takes run, unsure, who, e.g. relabel apply"),
         (["run"], "no option run"),
         (["run=a", "unsure=dorp"], "unsure=dorp does not exist, did you mean drop; choose one of keep, drop"),
         ([], "relabel apply needs run=, e.g. relabel apply run=runs/review"),
