@@ -136,9 +136,11 @@ def evidence_against(rounds: Sequence[Draws], total: int) -> float:
         drawn = np.arange(len(each.wrong))
         earlier = np.cumsum(each.wrong) - each.wrong
         p = np.clip((total - each.n_before - earlier) / (each.n_open - drawn), 0.0, 1.0)
-        with np.errstate(divide="ignore"):  # log 0: what cannot be
-            right = np.log1p(-_SHARES[:, None] * p) - np.log1p(-p)
-            logs += np.where(each.wrong, np.log(_SHARES)[:, None], right).sum(axis=1)
+        if (p[~each.wrong] == 1).any():
+            return np.inf  # all that were left would have to be wrong
+        with np.errstate(divide="ignore"):  # an error is no evidence for c = 0
+            right = np.log1p(-_SHARES[:, None] * p[~each.wrong]) - np.log1p(-p[~each.wrong])
+            logs += right.sum(axis=1) + (each.wrong.sum() * np.log(_SHARES) if each.wrong.any() else 0)
     return float(logsumexp(logs) - np.log(len(_SHARES)))
 
 

@@ -6,10 +6,10 @@ A sampler is a file of `relabel/samplers/` with one pure function `score(pool, *
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,25 @@ from ssl_robust.relabel.probe import Probe
 from ssl_robust.targets import resolve
 
 
+class Scans(Protocol):
+    """What does not change while labels do; read when it is asked for."""
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(N, D) of an encoder that has seen none of the labels."""
+        ...
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) ints from 0 without gaps; scans of one patient, and copies of a scan, never judge each other."""
+        ...
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """(N,) scans that show one picture share a number from 0, -1 = none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pool:
     """N labelled scans, of which some have been answered. What costs is made when a sampler asks for it, once.
@@ -26,44 +45,40 @@ class Pool:
     Attributes:
         labels: (N,) ints in [0, K), answers in place of the labels that they are about.
         answered: (N,) bool.
-        groups: (N,) ints from 0 without gaps; scans of one patient, and copies of a scan, never judge each other.
+        scans: the rest of what is known of them.
         n_classes: K.
         wanted: scans that are to be chosen, which spares a sampler that chooses one by one the rest.
         seed: of all that is drawn.
         settings: the nodes `probe`, `noise_model` and `classifier` of configs/relabel.yaml.
-        load: makes `vectors`.
-        pictures: (N,) codes from 0 of scans that show one picture, -1 for the others; None: no two do.
         known: (N,) p(wrong) that an audit has found already; None: it is found here.
-        coordinates: a probe of the same vectors, made before; None: it is made here.
+        probe: a classifier of the same vectors, made before; None: it is made here.
     """
 
     labels: np.ndarray
     answered: np.ndarray
-    groups: np.ndarray
+    scans: Scans = field(repr=False)
     n_classes: int
     wanted: int
     seed: int
     settings: Mapping[str, Any] = field(repr=False)
-    load: Callable[[], np.ndarray] = field(repr=False)
-    pictures: np.ndarray | None = field(default=None, repr=False)
     known: np.ndarray | None = field(default=None, repr=False)
-    coordinates: Probe | None = field(default=None, repr=False)
+    probe: Probe | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    @cached_property
+    @property
     def vectors(self) -> np.ndarray:
-        """(N, D) of an encoder that has seen none of these labels."""
-        return self.load()
+        """(N, D)."""
+        return self.scans.vectors
 
     @cached_property
     def opinion(self) -> Opinion:
         """What is believed of the labels; answered ones are certain."""
         return form_opinion(
-            UnitRows(self.vectors, center=True), self.labels, self.groups, n_classes=self.n_classes,
+            UnitRows(self.vectors, center=True), self.labels, self.scans.groups, n_classes=self.n_classes,
             probe=self.settings["probe"], noise_model=self.settings["noise_model"], seed=self.seed,
-            pictures=self.pictures, certain=self.answered,
+            pictures=self.scans.clusters, certain=self.answered,
         )  # fmt: skip
 
     @cached_property
@@ -81,12 +96,15 @@ class Pool:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """(N, K) what a plain classifier says of each scan, fitted to the labels of other patients as they are now."""
-        probe = self.coordinates or Probe.of(self.vectors, self.groups, self.settings["classifier"], seed=self.seed)
+        probe = self.probe
+        if probe is None:
+            probe = Probe.of(self.vectors, self.scans.groups, self.settings["classifier"], seed=self.seed)
         return probe.out_of_fold(self.labels, n_classes=self.n_classes)
 
-    def by_class(self, values: np.ndarray) -> np.ndarray:
-        """(N, K) shares -> (K,) sums: how many scans each class is believed to have, at least one."""
-        return np.maximum(values.sum(axis=0), 1.0)
+    @property
+    def sizes(self) -> np.ndarray:
+        """(K,) how many scans each class is believed to have, at least one."""
+        return np.maximum(self.posterior.sum(axis=0), 1.0)
 
 
 def score(pool: Pool, settings: Mapping[str, Any]) -> np.ndarray:

@@ -18,7 +18,7 @@ def score(pool: Pool, power: float) -> np.ndarray:
         pool: what is known.
         power: of the classes' weights.
     """
-    weights = (len(pool) / (pool.n_classes * pool.by_class(pool.posterior))) ** power
+    weights = (len(pool) / (pool.n_classes * pool.sizes)) ** power
     others = pool.posterior.copy()
     others[np.arange(len(pool)), pool.labels] = 0
     worth = np.maximum(weights[pool.labels][:, None], weights)
