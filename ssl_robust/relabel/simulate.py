@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,33 @@ class Trial:
     others_truth: np.ndarray = field(repr=False)
     probe: Probe = field(repr=False)
 
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, truth: np.ndarray, given: np.ndarray, groups: np.ndarray, clusters: np.ndarray,
+        *, pool: np.ndarray, others: np.ndarray, n_classes: int, settings: Mapping[str, Any], seed: int,
+    ) -> Trial:  # fmt: skip
+        """Arrays of a whole set -> the scans that are relabelled and those that measure.
+
+        Args:
+            vectors: (A, D), as are the next four.
+            truth: ints.
+            given: ints.
+            groups: ints.
+            clusters: ints.
+            pool: rows that are relabelled.
+            others: rows with the truth that measure a classifier; none: nothing is measured.
+            n_classes: K.
+            settings: the node `classifier`, in which it stands by this name.
+            seed: of the folds.
+        """
+        own = np.unique(groups[pool], return_inverse=True)[1]
+        copies = clusters[pool]
+        known = np.unique(copies[copies >= 0], return_inverse=True)[1]
+        copies = copies.copy()
+        copies[copies >= 0] = known
+        probe = Probe.of(vectors[pool], own, settings["classifier"], seed=seed, others=vectors[others])
+        return cls(vectors[pool], own, copies, truth[pool], given[pool], n_classes, truth[others], probe)
+
     def __len__(self) -> int:
         return len(self.truth)
 
@@ -66,16 +93,17 @@ class Campaign:
     answered: np.ndarray
     unsure: np.ndarray
     closed: np.ndarray
+    first: Pool | None = None
     rounds: list[Draws] = field(default_factory=list)
     curve: list[tuple[int, int]] = field(default_factory=list)  # answers charged, labels wrong
 
     @classmethod
-    def begin(cls, trial: Trial, settings: Mapping[str, Any], *, seed: int) -> Campaign:
-        """Nobody has been asked yet."""
+    def begin(cls, trial: Trial, settings: Mapping[str, Any], *, seed: int, first: Pool | None = None) -> Campaign:
+        """Nobody has been asked yet; `first` as in `run_policy`."""
         expert = make_expert(settings["expert"], trial.truth, n_classes=trial.n_classes, seed=seed)
         nothing = np.zeros((3, len(trial)), dtype=bool)
         order = np.random.default_rng(seed).permutation(len(trial))
-        campaign = cls(trial, settings, expert, order, trial.given.copy(), *nothing)
+        campaign = cls(trial, settings, expert, order, trial.given.copy(), *nothing, first)
         campaign.curve.append((0, int((trial.given != trial.truth).sum())))
         return campaign
 
@@ -92,7 +120,7 @@ class Campaign:
         if n <= 0 or self.closed.all():
             return
         trial = self.trial
-        pool = Pool(self.labels, self.answered, trial, trial.n_classes, n, seed, self.settings, probe=trial.probe)
+        pool = self.first if self.first is not None and not self.closed.any() else self._pool(n, seed)
         scores = self._oracle() if policy == ORACLE else score(pool, sampler)
         bare = policy in (ORACLE, RANDOM)
         rules = Rules(n, *(0.0 if bare else self.settings[name] for name in ("control", "repeat")),
@@ -102,6 +130,11 @@ class Campaign:
             permutation=self.permutation, seed=seed,
         )  # fmt: skip
         self._answer(showing, budget)
+
+    def _pool(self, wanted: int, seed: int) -> Pool:
+        trial = self.trial
+        return Pool(self.labels.copy(), self.answered.copy(), trial, trial.n_classes, wanted, seed, self.settings,
+                    probe=trial.probe)  # fmt: skip
 
     def _oracle(self) -> np.ndarray:
         return (self.labels != self.trial.truth).astype(np.float64)
@@ -143,7 +176,7 @@ class Campaign:
 
 def run_policy(
     trial: Trial, policy: str, sampler: Mapping[str, Any], settings: Mapping[str, Any], *, budgets: Sequence[int],
-    seed: int,
+    seed: int, first: Pool | None = None, enough: Callable[[list[dict[str, Any]]], bool] | None = None,
 ) -> tuple[list[dict[str, Any]], np.ndarray]:  # fmt: skip
     """One policy on one set with one draw of errors.
 
@@ -154,16 +187,63 @@ def run_policy(
         settings: the nodes of configs/simulate.yaml.
         budgets: answers after which is measured and a new round begins, ascending.
         seed: of the expert, the control sample and the sampler.
+        first: of `first_pool`, shared by policies that are compared; None: what it finds is found again.
+        enough: whether to stop after these rows; None: never.
 
     Returns:
         A row for each budget, one before the first included, and (n, 2) answers charged and labels wrong after each.
     """
-    campaign = Campaign.begin(trial, settings, seed=seed)
+    campaign = Campaign.begin(trial, settings, seed=seed, first=first)
     rows = [_measured(campaign, settings["level"])]
     for number, budget in enumerate(budgets, start=1):
         campaign.ask(policy, sampler, budget=budget, seed=seed + number)
         rows.append(_measured(campaign, settings["level"]))
+        if enough is not None and enough(rows):
+            break
     return [{"policy": policy, "seed": seed, **row} for row in rows], np.array(campaign.curve)
+
+
+def first_pool(trial: Trial, settings: Mapping[str, Any], *, wanted: int, seed: int) -> Pool:
+    """What is known before anybody was asked.
+
+    Args:
+        trial: the set.
+        settings: as in `run_policy`.
+        wanted: the first budget.
+        seed: as in `run_policy`.
+    """
+    nobody = np.zeros(len(trial), dtype=bool)
+    return Pool(trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
+
+
+def until(
+    trial: Trial, policy: str, sampler: Mapping[str, Any], settings: Mapping[str, Any], *, goal: float, step: int,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """A campaign that goes on until its bound says that it is enough, or until all is read.
+
+    Args:
+        trial: as in `run_policy`, as are the next three.
+        policy: name.
+        sampler: its node.
+        settings: nodes.
+        goal: share of wrong labels among the remaining ones at which to stop.
+        step: answers a round.
+        seed: as in `run_policy`.
+
+    Returns:
+        `answers` at the end; `most_left`, the bound; `wrong_left`, how many really are; `n_left`; `holds`.
+    """
+    campaign = Campaign.begin(trial, settings, seed=seed)
+    while True:
+        left = campaign.remaining(level=settings["level"])
+        if left.share <= goal or not left.n:
+            break
+        charged = campaign.expert.charged
+        campaign.ask(policy, sampler, budget=charged + step, seed=seed + charged)
+    still_wrong = int((campaign.labels != trial.truth)[~campaign.closed].sum())
+    return {"answers": campaign.expert.charged, "most_left": left.most, "wrong_left": still_wrong, "n_left": left.n,
+            "holds": still_wrong <= left.most}  # fmt: skip
 
 
 def _measured(campaign: Campaign, level: float) -> dict[str, Any]:
