@@ -101,9 +101,9 @@ class Campaign:
     def begin(cls, trial: Trial, settings: Mapping[str, Any], *, seed: int, first: Pool | None = None) -> Campaign:
         """Nobody has been asked yet; `first` as in `run_policy`."""
         expert = make_expert(settings["expert"], trial.truth, n_classes=trial.n_classes, seed=seed)
-        nothing = np.zeros((3, len(trial)), dtype=bool)
+        nobody = np.zeros(len(trial), dtype=bool)
         order = np.random.default_rng(seed).permutation(len(trial))
-        campaign = cls(trial, settings, expert, order, trial.given.copy(), *nothing, first)
+        campaign = cls(trial, settings, expert, order, trial.given.copy(), nobody, nobody.copy(), nobody.copy(), first)
         campaign.curve.append((0, int((trial.given != trial.truth).sum())))
         return campaign
 
@@ -265,18 +265,24 @@ def answers_to_halve(curve: np.ndarray) -> float:
 
 
 def answers_to_reach(answers: np.ndarray, values: np.ndarray, goal: float) -> float:
-    """The answers at which a curve first passes a goal, straight between its points; NaN: never.
+    """The answers at which a rising curve passes a goal, straight between its points; NaN: never.
+
+    A measure on few scans goes up and down by chance, and its first time above a goal is luck; so the rising curve
+    nearest to it is taken (isotonic regression, Barlow et al. 1972).
 
     Args:
         answers: (n,) ascending.
         values: (n,).
         goal: value to reach.
     """
-    reached = values >= goal
+    from sklearn.isotonic import IsotonicRegression
+
+    rising = IsotonicRegression().fit_transform(answers, values)
+    reached = rising >= goal
     if not reached.any():
         return np.nan
     at = int(reached.argmax())
     if at == 0:
         return float(answers[0])
-    step = (goal - values[at - 1]) / (values[at] - values[at - 1])
+    step = (goal - rising[at - 1]) / (rising[at] - rising[at - 1])
     return float(answers[at - 1] + step * (answers[at] - answers[at - 1]))
