@@ -98,13 +98,13 @@ def _after(cells: pd.DataFrame, share: float) -> str:
     def at(curve: dict[str, list[float]], name: str) -> float:
         return float(np.interp(share, curve["share"], curve[name]))
 
-    names = {"noise": "noise", "balanced_accuracy": "balanced", "worst_class_recall": "worst class"}
+    names = {"noise": "left", "balanced_accuracy": "balanced", "worst_class_recall": "worst class"}
     found = cells.assign(**{short: [at(curve, name) for curve in cells["curve"]] for name, short in names.items()})
     mean = found.groupby(_CELL)[list(names.values())].mean()
     texts = mean.apply(
-        lambda row: f"{100 * row['noise']:.1f} / {row['balanced']:.3f} / {row['worst class']:.2f}", axis=1
+        lambda row: f"{100 * row['left']:.1f} / {row['balanced']:.3f} / {row['worst class']:.2f}", axis=1
     )
-    return "noise left in % / balanced accuracy / recall of the worst class\n\n" + _table(texts, mean["noise"])
+    return "noise left in % / balanced accuracy / recall of the worst class\n\n" + _table(texts, mean["left"])
 
 
 def _held(cells: pd.DataFrame) -> str:

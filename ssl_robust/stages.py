@@ -79,7 +79,9 @@ STAGES = {
         "let readers answer, then the next round\n"
         "  ssl-robust review run={out}\n  ssl-robust relabel resume=true out={out}",
         words={
+            "adjudicate": "ssl_robust.relabel.adjudicate:command",
             "apply": "ssl_robust.relabel.apply:command",
+            "report": "ssl_robust.relabel.summary:command",
             "import": "ssl_robust.relabel.returned:command",
             "simulate": "ssl_robust.relabel.simulated:command",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from ssl_robust.relabel.answer import Answer
@@ -55,7 +56,7 @@ def votes_of(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def table(answers: Sequence[Answer], *, rule: str) -> pd.DataFrame:
-    """One row for each scan that somebody looked at.
+    """One row for each scan that somebody looked at; who saw it again has not looked anew.
 
     Args:
         answers: of `standing`.
@@ -63,9 +64,10 @@ def table(answers: Sequence[Answer], *, rule: str) -> pd.DataFrame:
 
     Returns:
         `sample_id`, `given`, `answer_<reader>` for each reader (NA where unsure or not asked), `consensus` (NA where
-        nobody was sure, or readers tie), `n_readers` who looked, `read_by` (their names), `read_at` (the latest time)
-        and `unsettled`: readers differ and nobody has adjudicated.
+        nobody was sure, or readers tie), `n_readers` who looked, `read_by` (their names), `read_at` (the latest time),
+        `decided`: somebody has adjudicated, and `unsettled`: readers differ and nobody has.
     """
+    answers = [each for each in answers if each.shown != "repeat"]
     votes, looked = votes_of(answers), _looked(answers)
     deciding = {each.sample_id: each.answer for each in of_kind(answers, "adjudication")}
     label, unsettled = settle(votes, deciding, rule=rule)
@@ -80,9 +82,20 @@ def table(answers: Sequence[Answer], *, rule: str) -> pd.DataFrame:
             "n_readers": [len({each.annotator for each in looked[name]}) for name in ids],
             "read_by": pd.array([_names(looked[name]) for name in ids], dtype="string"),
             "read_at": pd.array([max(each.time for each in looked[name]) for name in ids], dtype="string"),
+            "decided": [name in deciding for name in ids],
             "unsettled": unsettled,
         }
     )
+
+
+def enough_read(answers: pd.DataFrame, readers: int) -> np.ndarray:
+    """(N,) bool, whether as many readers have looked at a scan as have to, or somebody has decided between them.
+
+    Args:
+        answers: of `table`.
+        readers: who have to look.
+    """
+    return ((answers["n_readers"] >= readers) | answers["decided"]).to_numpy(dtype=bool)
 
 
 def _looked(answers: Sequence[Answer]) -> dict[str, list[Answer]]:

@@ -15,9 +15,9 @@ from ssl_robust.data.votes import RULES
 from ssl_robust.data.written import write_table
 from ssl_robust.encoders.places import DEFAULT
 from ssl_robust.files import UserError, printable
-from ssl_robust.relabel.answers import FILE
 from ssl_robust.relabel.campaign import Campaign, read_campaign
 from ssl_robust.relabel.corrected import UNSURE, Corrected, corrected
+from ssl_robust.relabel.summary import write_summary
 from ssl_robust.relabel.words import Option, data_words, read_words
 from ssl_robust.run import read_run
 
@@ -56,7 +56,7 @@ def command(words: Sequence[str]) -> None:
     audited = read_run(Path(campaign.audit).expanduser(), stage="audit")["config"]
     out = _free_place(options["out"], audited["data"], overwrite=options["overwrite"] == "true")
     made = corrected(campaign, audited["data"], rule=options["consensus"], unsure=options["unsure"])
-    write_table(campaign.place / FILE, made.answers)
+    write_summary(campaign)
     write_table(out, made.table)
     print(f"\nWrote {printable(str(out))}: {_in_words(made, options['unsure'])}")
     print("Next: a classifier from these labels, and a look at what is wrong still")

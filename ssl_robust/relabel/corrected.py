@@ -14,7 +14,7 @@ from ssl_robust.data.audit_table import find_audit_table, read_audit_table
 from ssl_robust.data.manifest import load_manifest
 from ssl_robust.encoders.embedding_files import read_embeddings
 from ssl_robust.files import UserError, read_json
-from ssl_robust.relabel.answers import COLUMN, standing, table
+from ssl_robust.relabel.answers import COLUMN, enough_read, standing, table
 from ssl_robust.relabel.campaign import Campaign
 
 UNSURE = ("keep", "drop")
@@ -63,14 +63,14 @@ def corrected(campaign: Campaign, data: Mapping[str, Any], *, rule: str, unsure:
         raise UserError(f"{campaign.place} holds no answer yet; read some scans first, with ssl-robust review "
                         f"run={campaign.place}")  # fmt: skip
     answers, scans = table(stand, rule=rule), _as_audited(campaign, data)
-    found = scans[["sample_id"]].merge(answers, on="sample_id", how="left")
+    full = answers.assign(enough=enough_read(answers, campaign.readers))
+    found = scans[["sample_id"]].merge(full, on="sample_id", how="left")
     if not (read := found["n_readers"].notna()).any():
         raise UserError(
             f"the answers in {campaign.place} are of other scans (e.g. {stand[0].sample_id!r} where the data have "
             f"{scans['sample_id'].iloc[0]!r}); the data have changed since, put back what was audited"
         )
-    decided = found["sample_id"].isin([each.sample_id for each in stand if each.shown == "adjudication"])
-    enough = read & ((found["n_readers"] >= campaign.readers) | decided)
+    enough = found["enough"].fillna(False).astype(bool)
     settled = enough & found["consensus"].notna()
     unsure_all = enough & ~settled & found.filter(regex=f"^{COLUMN}").isna().all(axis=1)
     before = scans["label"]

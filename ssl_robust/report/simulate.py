@@ -46,7 +46,8 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(**{name: pd.to_numeric(table[name]).astype("float64") for name in table if name != "policy"})
+    numbers = {name: pd.to_numeric(table[name]).astype("float64") for name in table if name != "policy"}
+    return table.assign(**numbers)
 
 
 def _plot(curves: pd.DataFrame, measure: str) -> Markup:

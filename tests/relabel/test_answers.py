@@ -31,7 +31,10 @@ def test_a_repeat_and_an_adjudication_stand_beside_the_first_answer():
     assert standing([first, repeat, decision]) == [first, repeat, decision]
     votes = votes_of(standing([repeat, first, decision]))
     assert votes.to_dict() == {"Ann": {"a": "benign"}}
-    assert rows([first, repeat])["consensus"].tolist() == ["benign"]
+    found = rows([first, repeat])
+    assert found["consensus"].tolist() == ["benign"]
+    assert found["read_at"].tolist() == [first.time], "it was read when it was read first"
+    assert len(rows([repeat])) == 0
 
 
 def test_each_scan_that_was_looked_at_has_a_row():
