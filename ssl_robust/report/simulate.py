@@ -56,6 +56,6 @@ def _plot(curves: pd.DataFrame, measure: str) -> Markup:
     for number, (policy, group) in enumerate(curves.groupby("policy", sort=False)):
         # Budgets are shares that are rounded to answers, alike in all seeds up to one answer.
         mean = group.groupby(group.groupby("seed").cumcount())[["share", measure]].mean()
-        lines.append(Curve(str(policy), 100 * mean["share"], mean[measure], color=1 + number % 6, dashed=policy in _BOUNDS,
-                           marked=True))  # fmt: skip
+        values = {"x": 100 * mean["share"], "y": mean[measure], "color": 1 + number % 6}
+        lines.append(Curve(str(policy), **values, dashed=policy in _BOUNDS, marked=True))
     return plot(lines, x="answers, % of the scans", title=MEASURES[measure], names_below=True)

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from pools import SETTINGS, trial
 
-from ssl_robust.relabel.simulate import ORACLE, Campaign, answers_to_halve, answers_to_reach, first_pool, run_policy
+from ssl_robust.relabel.simulate import (
+    ORACLE,
+    Campaign,
+    answers_to_halve,
+    answers_to_reach,
+    first_pool,
+    run_policy,
+    until,
+)
 from ssl_robust.settings import defaults
 
 BUDGETS = [16, 40, 80]
@@ -64,15 +72,26 @@ def test_unsure_answers_leave_the_label_and_teach_nothing(easy):
 
 
 def test_policies_share_what_is_known_before_anybody_is_asked(easy, monkeypatch):
-    made = []
     first = first_pool(easy, SETTINGS, wanted=16, seed=0)
-    alone = run(easy, "audit")
-    monkeypatch.setattr("ssl_robust.relabel.sampler.form_opinion", lambda *_, **__: made.append(1) or first.opinion)
-    first.opinion  # noqa: B018
-    made.clear()
-    shared = run_policy(easy, "audit", defaults("sampler", "audit"), SETTINGS, budgets=[16], seed=0, first=first)
-    assert made == []
-    np.testing.assert_array_equal(shared[1], alone[1][:17])
+    alone = run(easy, "audit")[1]
+    assert first.opinion.posterior.shape == (len(easy), 3)
+
+    def refuse(*_, **__):
+        raise AssertionError("it is known already")
+
+    monkeypatch.setattr("ssl_robust.relabel.sampler.form_opinion", refuse)
+    for policy in ("audit", "joint"):
+        curve = run_policy(easy, policy, defaults("sampler", policy), SETTINGS, budgets=[16], seed=0, first=first)[1]
+        assert len(curve) == 17
+        if policy == "audit":
+            np.testing.assert_array_equal(curve, alone[:17])
+
+
+def test_a_campaign_ends_by_its_bound(easy):
+    found = until(easy, "audit", defaults("sampler", "audit"), SETTINGS, goal=0.2, step=30, seed=0)
+    assert found["holds"]
+    assert found["most_left"] <= 0.2 * found["n_left"]
+    assert 30 < found["answers"] < len(easy)
 
 
 def test_where_a_rising_curve_passes_a_goal():
