@@ -5,13 +5,13 @@
     python benchmarks/relabel_policies.py emb-busi-default --stop 0.1 --seeds $(seq 0 199) --out stop.jsonl
     python benchmarks/relabel_policies.py --out policies.jsonl --summary
 
-Each argument is a directory of `ssl-robust embed`, named emb-SET-ENCODER, whose encoder never saw a label. Labels of train
-and val are made wrong (20 %) and relabelled; test stays clean and measures a logistic regression. Every answer of the
-simulated expert is charged, control scans, repeats and answers on right labels included; `random` and `oracle` are
+Each argument is a directory of `ssl-robust embed`, named emb-SET-ENCODER, whose encoder never saw a label. Labels of
+train and val are made wrong (20 %) and relabelled; test stays clean and measures a logistic regression. Every answer of
+the simulated expert is charged, control scans, repeats and answers on right labels included; `random` and `oracle` are
 bounds and have no control scans. With two classes the class-dependent noise is one-sided: 30 % of the larger class are
-wrong and 10 % of the other. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X` runs
-campaigns of the default policy until at most X of the remaining labels are wrong by the bound, and tells whether that was
-so. A finished cell is not computed again.
+wrong and 10 % of the other. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X`
+runs campaigns of the default policy until at most X of the remaining labels are wrong by the bound, and tells whether
+that was so. A finished cell is not computed again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from sklearn.metrics import average_precision_score
 from ssl_robust.noise.corruption import Corruption, corrupt
 from ssl_robust.relabel.sampler import Pool
 from ssl_robust.relabel.simulate import (
-    ORACLE, RANDOM, Trial, answers_to_halve, answers_to_reach, first_pool, run_policy, until,
+    ORACLE,
+    RANDOM,
+    Trial,
+    answers_to_halve,
+    answers_to_reach,
+    first_pool,
+    run_policy,
+    until,
 )  # fmt: skip
 from ssl_robust.settings import choices, defaults
 
@@ -91,9 +98,9 @@ def run_cell(name: str, trial: Trial, first: Pool, noise: str, seed: int, policy
     clean = trial.quality(trial.truth)
 
     def enough(rows: list[dict[str, Any]]) -> bool:
-        best = max(row["balanced_accuracy"] for row in rows)
         last = rows[-1]
-        return last["share"] >= FEWEST and last["noise"] <= rows[0]["noise"] / 2 and best >= GOAL * clean[0]
+        lately = min(row["balanced_accuracy"] for row in rows[-2:])
+        return last["share"] >= FEWEST and last["noise"] <= rows[0]["noise"] / 2 and lately >= GOAL * clean[0]
 
     rows, curve = run_policy(
         trial, policy, sampler, settings(), budgets=[round(share * len(trial)) for share in shares], seed=seed,
@@ -104,7 +111,8 @@ def run_cell(name: str, trial: Trial, first: Pool, noise: str, seed: int, policy
     return {
         "set": name, "noise": noise, "seed": seed, "policy": policy,
         "n": len(trial), "rate": float((trial.given != trial.truth).mean()), "clean": clean,
-        "ap": float(average_precision_score(trial.given != trial.truth, first.wrong)), "to_halve": answers_to_halve(curve) / len(trial), "to_reach": reached / len(trial),
+        "ap": float(average_precision_score(trial.given != trial.truth, first.wrong)),
+        "to_halve": answers_to_halve(curve) / len(trial), "to_reach": reached / len(trial),
         "curve": table.drop(columns=["policy", "seed"]).round(5).to_dict("list"),
         "seconds": round(time.process_time() - started, 1),
     }  # fmt: skip

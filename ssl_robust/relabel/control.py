@@ -1,4 +1,4 @@
-"""How many wrong labels may be left, by a random control sample; valid whatever the sampler does and whenever one stops.
+"""How many wrong labels may be left, by a random control sample: whatever the sampler does, whenever one stops.
 
 All labelled scans stand in a random order that is fixed at the start. Each round draws its control scans from it: the
 next ones that were not queued before. So a draw is wrong with probability p = (wrong labels not queued before) / (scans
@@ -82,8 +82,8 @@ class Remaining:
 
 
 def remaining(
-    rounds: Sequence[Draws], beginning: np.ndarray, *, n: int, n_answered: int, n_found: int, p_wrong: np.ndarray | None,
-    level: float,
+    rounds: Sequence[Draws], beginning: np.ndarray, *, n: int, n_answered: int, n_found: int,
+    p_wrong: np.ndarray | None, level: float,
 ) -> Remaining:  # fmt: skip
     """Answers so far -> a bound of the wrong labels that are left.
 

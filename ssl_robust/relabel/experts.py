@@ -64,8 +64,8 @@ class Noisy:
     """
 
     def __init__(
-        self, truth: np.ndarray, *, n_classes: int, seed: int, accuracy: float, matrix: Sequence[Sequence[float]] | None,
-        majority: int, most: int,
+        self, truth: np.ndarray, *, n_classes: int, seed: int, accuracy: float,
+        matrix: Sequence[Sequence[float]] | None, majority: int, most: int,
     ) -> None:  # fmt: skip
         self.charged = 0
         self._truth, self._majority, self._most = truth, majority, most

@@ -1,12 +1,17 @@
-"""A small network on fixed vectors, with dropout, whose training can be watched: for samplers that need such a thing."""
+"""A small network on fixed vectors, with dropout, whose training can be watched: for samplers that need one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ssl_robust.noise.dynamics import LAST_EPOCHS
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def train_head(
     return Watched(np.array(drawn).reshape(draws, len(given), n_classes), np.array(last))
 
 
-def _predict(head, seen) -> np.ndarray:  # noqa: ANN001
+def _predict(head: nn.Module, seen: torch.Tensor) -> np.ndarray:
     import torch
 
     with torch.no_grad():

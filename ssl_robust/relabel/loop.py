@@ -1,4 +1,4 @@
-"""One round of a campaign: answers -> labels as they are now -> what is believed of the others -> whom to ask about next."""
+"""One round: answers -> labels as they are now -> what is believed of the others -> which to ask about next."""
 
 from __future__ import annotations
 
@@ -86,7 +86,15 @@ def _as_table(subject: Subject, pool: Pool, scores: np.ndarray, showing: Showing
 
 
 def suggestions(subject: Subject, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) names of the likeliest class where the label is more likely wrong than right, else of the label; p(wrong)."""
+    """What is suggested: the likeliest other class where the label is more likely wrong than right, else the label.
+
+    Args:
+        subject: the scans.
+        pool: what is known of them.
+
+    Returns:
+        (N,) names, and (N,) p(wrong).
+    """
     if pool.known is not None:
         return subject.suggested, pool.wrong
     others = pool.posterior.copy()

@@ -94,6 +94,8 @@ class Campaign:
     unsure: np.ndarray
     closed: np.ndarray
     first: Pool | None = None
+    pool: Pool | None = None  # of the last round
+    proving: bool = False  # only control scans are asked
     rounds: list[Draws] = field(default_factory=list)
     curve: list[tuple[int, int]] = field(default_factory=list)  # answers charged, labels wrong
 
@@ -101,9 +103,9 @@ class Campaign:
     def begin(cls, trial: Trial, settings: Mapping[str, Any], *, seed: int, first: Pool | None = None) -> Campaign:
         """Nobody has been asked yet; `first` as in `run_policy`."""
         expert = make_expert(settings["expert"], trial.truth, n_classes=trial.n_classes, seed=seed)
-        nothing = np.zeros((3, len(trial)), dtype=bool)
+        nobody = np.zeros(len(trial), dtype=bool)
         order = np.random.default_rng(seed).permutation(len(trial))
-        campaign = cls(trial, settings, expert, order, trial.given.copy(), *nothing, first)
+        campaign = cls(trial, settings, expert, order, trial.given.copy(), nobody, nobody.copy(), nobody.copy(), first)
         campaign.curve.append((0, int((trial.given != trial.truth).sum())))
         return campaign
 
@@ -120,11 +122,16 @@ class Campaign:
         if n <= 0 or self.closed.all():
             return
         trial = self.trial
-        pool = self.first if self.first is not None and not self.closed.any() else self._pool(n, seed)
-        scores = self._oracle() if policy == ORACLE else score(pool, sampler)
-        bare = policy in (ORACLE, RANDOM)
-        rules = Rules(n, *(0.0 if bare else self.settings[name] for name in ("control", "repeat")),
-                      self.settings["class_quota"], per_patient=False, shuffled=False)  # fmt: skip
+        if self.proving:
+            scores, control, repeat = np.zeros(len(trial)), 1.0, 0.0
+        elif policy == ORACLE:
+            scores, control, repeat = (self.labels != trial.truth).astype(np.float64), 0.0, 0.0
+        else:
+            pool = self.first if self.first is not None and not self.closed.any() else self._pool(n, seed)
+            self.pool, scores = pool, score(pool, sampler)
+            bare = policy == RANDOM
+            control, repeat = (0.0 if bare else self.settings[name] for name in ("control", "repeat"))
+        rules = Rules(n, control, repeat, self.settings["class_quota"], per_patient=False, shuffled=False)
         showing = fill_queue(
             scores, rules, closed=self.closed, labels=self.labels, clusters=trial.clusters, patients=trial.groups,
             permutation=self.permutation, seed=seed,
@@ -136,8 +143,9 @@ class Campaign:
         return Pool(self.labels.copy(), self.answered.copy(), trial, trial.n_classes, wanted, seed, self.settings,
                     probe=trial.probe)  # fmt: skip
 
-    def _oracle(self) -> np.ndarray:
-        return (self.labels != self.trial.truth).astype(np.float64)
+    def believed(self) -> float:
+        """Share of wrong labels among those that nobody has read, as the last round's opinion has it; 1 before it."""
+        return 1.0 if self.pool is None or self.closed.all() else float(self.pool.wrong[~self.closed].mean())
 
     def _answer(self, showing: Showing, budget: int) -> None:
         """Ask until the budget is used up."""
@@ -222,6 +230,8 @@ def until(
 ) -> dict[str, Any]:  # fmt: skip
     """A campaign that goes on until its bound says that it is enough, or until all is read.
 
+    Once the sampler believes that no more than half of `goal` is left, control scans alone are asked: they tell.
+
     Args:
         trial: as in `run_policy`, as are the next three.
         policy: name.
@@ -240,6 +250,8 @@ def until(
         if left.share <= goal or not left.n:
             break
         charged = campaign.expert.charged
+        if not campaign.proving:
+            campaign.proving = campaign.believed() <= goal / 2
         campaign.ask(policy, sampler, budget=charged + step, seed=seed + charged)
     still_wrong = int((campaign.labels != trial.truth)[~campaign.closed].sum())
     return {"answers": campaign.expert.charged, "most_left": left.most, "wrong_left": still_wrong, "n_left": left.n,
@@ -265,18 +277,24 @@ def answers_to_halve(curve: np.ndarray) -> float:
 
 
 def answers_to_reach(answers: np.ndarray, values: np.ndarray, goal: float) -> float:
-    """The answers at which a curve first passes a goal, straight between its points; NaN: never.
+    """The answers at which a rising curve passes a goal, straight between its points; NaN: never.
+
+    A measure on few scans goes up and down by chance, and its first time above a goal is luck; so the rising curve
+    nearest to it is taken (isotonic regression, Barlow et al. 1972).
 
     Args:
         answers: (n,) ascending.
         values: (n,).
         goal: value to reach.
     """
-    reached = values >= goal
+    from sklearn.isotonic import IsotonicRegression
+
+    rising = IsotonicRegression().fit_transform(answers, values)
+    reached = rising >= goal
     if not reached.any():
         return np.nan
     at = int(reached.argmax())
     if at == 0:
         return float(answers[0])
-    step = (goal - values[at - 1]) / (values[at] - values[at - 1])
+    step = (goal - rising[at - 1]) / (rising[at] - rising[at - 1])
     return float(answers[at - 1] + step * (answers[at] - answers[at - 1]))

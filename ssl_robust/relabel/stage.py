@@ -87,6 +87,18 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name in ("n", "readers"):
         if settings[name] < 1:
             raise UserError(f"{name}={settings[name]} is not positive; give a whole number from 1")
+    check_shares(settings)
+
+
+def check_shares(settings: Mapping[str, Any]) -> None:
+    """Refuse what no queue can have, of the options that `relabel` and its simulation share.
+
+    Args:
+        settings: of configs/_relabel.yaml, and `level`.
+
+    Raises:
+        UserError: the first such option.
+    """
     for name in ("control", "repeat", "class_quota"):
         if not 0 <= settings[name] <= 1:
             raise UserError(f"{name}={settings[name]} is no share; give a number from 0 to 1, e.g. 0.1")
@@ -97,6 +109,14 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise UserError(f"level={settings['level']} is no coverage; give a number between 0 and 1, e.g. 0.9")
     if settings["per_patient"] and settings["class_quota"]:
         raise UserError("per_patient=true chooses patients and class_quota= scans of a class; leave one of them out")
+    for name, least in (("coordinates", 1), ("folds", 2)):
+        if settings["classifier"][name] < least:
+            raise UserError(f"classifier.{name}={settings['classifier'][name]} is too small; give a whole number from "
+                            f"{least}")  # fmt: skip
+    if not settings["classifier"]["penalty"] > 0:
+        raise UserError(
+            f"classifier.penalty={settings['classifier']['penalty']} is not positive; give a number above zero"
+        )
 
 
 def _start(place: Path, subject: Subject, settings: Mapping[str, Any]) -> Campaign:

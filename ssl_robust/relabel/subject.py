@@ -75,15 +75,23 @@ class Subject:
         """(N,) ints from 0 without gaps; a scan whose patient is unknown has one of its own."""
         return np.unique(self._read[1].groups()[self._rows], return_inverse=True)[1]
 
-    @cached_property
+    @property
     def groups(self) -> np.ndarray:
         """(N,) ints from 0 without gaps: patients, joined where they share a picture."""
+        return self._groups
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(N, D): those that the audit kept, or was made of; else the scans are embedded again."""
+        return self._vectors
+
+    @cached_property
+    def _groups(self) -> np.ndarray:
         n = int(self.clusters.max(initial=-1)) + 1
         return merged_groups(self.patients, Clusters(self.clusters, np.zeros(len(self)), np.zeros(n)))
 
     @cached_property
-    def vectors(self) -> np.ndarray:
-        """(N, D): those that the audit kept, or was made of; else the scans are embedded again."""
+    def _vectors(self) -> np.ndarray:
         if self._read[0] is not None:
             return self._read[0][self._rows]
         from omegaconf import OmegaConf

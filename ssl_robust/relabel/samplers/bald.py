@@ -1,4 +1,4 @@
-"""The scans about which models that fit the labels alike disagree: BALD (Houlsby et al. 2011, arXiv 1112.5745, eq. 2)."""
+"""The scans about which models that fit alike disagree: BALD (Houlsby et al. 2011, arXiv 1112.5745, eq. 2)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ssl_robust.relabel.sampler import Pool
 def score(pool: Pool, **head: Any) -> np.ndarray:
     """(N,) H(mean p) - mean H(p) over draws with dropout, in [0, 1] (divided by log K).
 
-    Models are drawn by dropout that stays on (Gal et al. 2017, arXiv 1703.02910, section 3.2); without dropout all draws
-    are one model, and the score is zero.
+    Models are drawn by dropout that stays on (Gal et al. 2017, arXiv 1703.02910, section 3.2); without dropout all
+    draws are one model, and the score is zero.
 
     Args:
         pool: what is known.

@@ -1,4 +1,4 @@
-"""The scans farthest from all that were answered: k-centre, greedy (Sener & Savarese 2018, arXiv 1708.00489, alg. 1)."""
+"""The scans farthest from all that were answered: greedy k-centre (Sener & Savarese 2018, arXiv 1708.00489, alg. 1)."""
 
 from __future__ import annotations
 
