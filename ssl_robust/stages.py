@@ -73,6 +73,19 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+    "relabel": Stage(
+        "ssl_robust.relabel.stage:relabel",
+        "ask readers about the labels that matter, round by round",
+        "let readers answer, then the next round\n"
+        "  ssl-robust review run={out}\n  ssl-robust relabel resume=true out={out}",
+        words={
+            "adjudicate": "ssl_robust.relabel.adjudicate:command",
+            "apply": "ssl_robust.relabel.apply:command",
+            "report": "ssl_robust.relabel.summary:command",
+            "import": "ssl_robust.relabel.returned:command",
+            "simulate": "ssl_robust.relabel.simulated:command",
+        },
+    ),
     "train": Stage(
         "ssl_robust.classify.train:train",
         "a good classifier from labels that may be wrong, in one command",

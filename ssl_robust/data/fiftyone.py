@@ -45,9 +45,7 @@ def read_fiftyone(
         UserError: not of this format, an image with several labels, or one outside of the folder.
     """
     place = existing(path, "data.path", folder=None)
-    file = place / "labels.json" if place.is_dir() else place
-    if not file.is_file():
-        raise UserError(f"{place} holds no labels.json; give {_FORMAT} (fiftyone.types.{_FORMAT.split()[-1]})")
+    file = labels_file(place)
     targets, names, known = _content(file)
     data = file.parent / "data"
     default = data if data.is_dir() else file.parent
@@ -65,6 +63,31 @@ def read_fiftyone(
     made = build_manifest(table, FileSource(paths, shown), classes=classes, fractions=fractions, split_seed=split_seed,
                           where=place.name)  # fmt: skip
     return made if classes is not None else with_classes(made, names)
+
+
+def labels_file(place: Path) -> Path:
+    """The labels.json of a data set, named by itself or by its folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    file = place / "labels.json" if place.is_dir() else place
+    if not file.is_file():
+        raise UserError(f"{place} holds no labels.json; give {_FORMAT} (fiftyone.types.{_FORMAT.split()[-1]})")
+    return file
+
+
+def read_labels(file: Path) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """Name of the image without its ending, label and attributes, of each image of a labels.json.
+
+    Raises:
+        UserError: it is of another format, or an image has several labels.
+    """
+    targets, names, known = _content(file)
+    return [
+        (key, _label(target, names, key, file), {**_fields(known.get(key)), **_fields(_attributes(target))})
+        for key, target in targets.items()
+    ]
 
 
 def _content(file: Path) -> tuple[dict[str, Any], list[str], dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -68,9 +69,7 @@ def read_labelstudio(
             of the annotator, or a consensus that does not fit the annotators.
     """
     file = existing(path, "data.path")
-    tasks = read_foreign_json(file, list, _FORMAT)
-    if not all(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks):
-        raise UserError(f"{file} holds tasks without data; export it as JSON (not JSON-MIN)")
+    tasks = read_tasks(file)
     base = file.parent if root is None else existing(root, "data.root", folder=True)
     named = {**columns, "path": columns.get("path") or "image", "label": None}
     found: dict[str, Any] = dict(columns_of([task["data"] for task in tasks], named, _CARRIED, where=file.name))
@@ -80,7 +79,7 @@ def read_labelstudio(
     if control is not None and not isinstance(control, str):
         raise UserError(f"data.columns.label={shown(control)} must be one control; the annotators of {file.name} are "
                         "readers without being named")  # fmt: skip
-    answers = [list(_answers(task, control, file.name)) for task in tasks]
+    answers = [answers_to(task, control, file.name) for task in tasks]
     if annotator is not None:
         answers = _of_one(answers, str(annotator), file.name)
     truth = pd.Series([next((each.choice for each in some if each.is_truth), None) for some in answers], dtype="string")
@@ -92,6 +91,18 @@ def read_labelstudio(
              "label": next((column for _, column in given.items()), None)}  # fmt: skip
     return build_manifest(table, FileSource(files, names), classes=classes, fractions=fractions, split_seed=split_seed,
                           where=file.name, votes=votes)  # fmt: skip
+
+
+def read_tasks(file: Path) -> list[dict[str, Any]]:
+    """The tasks of an exported file, each with its `data`.
+
+    Raises:
+        UserError: it is of another format.
+    """
+    tasks = read_foreign_json(file, list, _FORMAT)
+    if not all(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks):
+        raise UserError(f"{file} holds tasks without data; export it as JSON (not JSON-MIN)")
+    return tasks
 
 
 def _place(url: Any, where: str) -> str:
@@ -109,8 +120,17 @@ def _place(url: Any, where: str) -> str:
     return url
 
 
-def _answers(task: Mapping[str, Any], control: str | None, where: str) -> Iterator[Answer]:
-    """The last answer of each annotator to a task; skipped ones are none."""
+def answers_to(task: Mapping[str, Any], control: str | None, where: str) -> list[Answer]:
+    """The last answer of each annotator to a task; skipped ones are none.
+
+    Args:
+        task: of `read_tasks`.
+        control: name of the choices where there are several.
+        where: what to call the file in messages.
+
+    Raises:
+        UserError: an annotation is of another format, holds several choices, or there are several controls.
+    """
     last: dict[tuple[str, bool], Answer] = {}
     for number, each in enumerate(task.get("annotations") or []):
         try:
@@ -126,7 +146,7 @@ def _answers(task: Mapping[str, Any], control: str | None, where: str) -> Iterat
         who, is_truth = _annotator(each), bool(each.get("ground_truth"))
         if chosen and chosen[0] and not each.get("was_cancelled"):
             last[who or f"#{number}", is_truth] = Answer(who, str(chosen[0][0]), is_truth)
-    yield from last.values()
+    return list(last.values())
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:

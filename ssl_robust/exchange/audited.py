@@ -70,18 +70,18 @@ def with_audit(manifest: Manifest, audited: Audited) -> Manifest:
     return replace(manifest, table=pd.concat([manifest.table, joined], axis=1))
 
 
-def check_first(first: Any, audit: str | None) -> None:
+def check_first(first: Any, order: str | None) -> None:
     """Say before the data are read that so many suspects cannot be chosen.
 
     Raises:
-        UserError: it is no number of scans, or no audit ranks them.
+        UserError: it is no number of scans, or neither an audit nor a queue (`order`) ranks them.
     """
     if first is None:
         return
     if isinstance(first, bool) or not isinstance(first, int) or first < 1:
         raise UserError(f"first={first} does not fit; expected a number of scans, e.g. 200")
-    if audit is None:
-        raise UserError(f"first={first} counts in the order of an audit; add audit=RUN")
+    if order is None:
+        raise UserError(f"first={first} counts in the order of an audit; add audit=RUN or queue=RUN")
 
 
 def first_suspects(manifest: Manifest, n: int) -> Manifest:

@@ -74,13 +74,17 @@ def write_cvat(manifest: Manifest, out: Path, *, place: Path, files: str, max_un
 
 
 def _numbered(manifest: Manifest) -> Manifest:
-    """The scans in the order of their ranks, those without one last, with that place as their path."""
+    """The scans in the order of their ranks, those without one last, with that place as their path.
+
+    The key by which answers of a queue come back stands behind it.
+    """
     order = np.arange(len(manifest))
     if "rank" in manifest.table:
         order = np.argsort(manifest.table["rank"].to_numpy(dtype=np.float64, na_value=np.inf), kind="stable")
     ordered = manifest.take(order)
     digits = len(str(len(ordered)))
-    names = pd.array([f"{number:0{digits}d}" for number in range(1, len(ordered) + 1)], dtype="string")
+    keys = [f"-{key}" for key in ordered.table["key"]] if "key" in ordered.table else [""] * len(ordered)
+    names = pd.array([f"{number:0{digits}d}{key}" for number, key in enumerate(keys, start=1)], dtype="string")
     return replace(ordered, table=ordered.table.assign(path=names))
 
 

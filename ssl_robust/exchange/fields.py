@@ -17,7 +17,7 @@ def attributes(manifest: Manifest, *, truth: bool = True) -> list[dict[str, Any]
         manifest: the scans, with the columns of an audit where one goes along.
         truth: whether the true label goes along; who is to judge a scan should not see it.
     """
-    names = ["patient_id", "split", *(["true_label"] if truth else []), *FROM_AUDIT]
+    names = ["patient_id", "split", *(["true_label"] if truth else []), "given", *FROM_AUDIT]
     columns = {name: manifest.table[name].astype(object).tolist() for name in names if name in manifest.table}
     rows = zip(*columns.values(), strict=True)
     return [{name: value for name, value in zip(columns, row, strict=True) if not pd.isna(value)} for row in rows]

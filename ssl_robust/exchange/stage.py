@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ssl_robust.data.found import say_found
 from ssl_robust.data.manifest import load_manifest
 from ssl_robust.exchange.audited import check_first, first_suspects, read_audit, with_audit
+from ssl_robust.exchange.queued import read_queue, with_queue
 from ssl_robust.run import UserError
 
 if TYPE_CHECKING:
@@ -43,14 +44,19 @@ def convert(config: DictConfig) -> Path:
     from omegaconf import OmegaConf
 
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    check_first(settings["first"], settings["audit"])
+    check_first(settings["first"], settings["audit"] or settings["queue"])
+    if settings["audit"] is not None and settings["queue"] is not None:
+        raise UserError("queue= brings what its audit says along; take audit= away")
     out = _free_place(settings)
     audit = None if settings["audit"] is None else read_audit(settings["audit"])
+    queue = None if settings["queue"] is None else read_queue(settings["queue"])
     manifest = load_manifest(settings["data"])
     say_found(manifest, "scans")
     if audit is not None:
         manifest = with_audit(manifest, audit)
-    if settings["first"] is not None:
+    if queue is not None:
+        manifest = with_queue(manifest, queue, first=settings["first"])
+    elif settings["first"] is not None:
         manifest = first_suspects(manifest, settings["first"])
     options = dict(settings["to"])
     module, _, name = str(options.pop("_target_")).rpartition(".")
@@ -74,6 +80,9 @@ def convert(config: DictConfig) -> Path:
     if manifest.has_patients and not hidden:
         print("Note: patients and file names go along as they are; data.ids=hashed hides them", file=sys.stderr)
     print(f"Import: {hint}", flush=True)
+    if queue is not None:
+        print("Answers, of tables those in the column answer, come back with ssl-robust relabel import "
+              f"run={settings['queue']} from=labelstudio|cvat|fiftyone|csv path=FILE", flush=True)  # fmt: skip
     return out
 
 

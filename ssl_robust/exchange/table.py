@@ -13,7 +13,8 @@ from ssl_robust.exchange.images import place_images
 
 LABELS = "labels.csv"
 FROM_AUDIT = ("suggested_label", "score", "p_mislabeled", "rank")  # p_mislabeled where it is calibrated
-COLUMNS = ("path", "label", "patient_id", "split", "sample_id", "true_label", *FROM_AUDIT)
+COLUMNS = ("path", "label", "patient_id", "split", "sample_id", "true_label", "given", *FROM_AUDIT)
+ANSWER, UNSURE = "answer", "unsure"  # what readers of a queue fill in, and write where they cannot tell
 
 
 def write_csv(manifest: Manifest, out: Path, *, place: Path, files: str, max_unreadable: float) -> str:
@@ -45,4 +46,4 @@ def write_labels(out: Path, manifest: Manifest, paths: Sequence[str]) -> None:
     """
     table = manifest.table.assign(path=list(paths))
     known = [name for name in COLUMNS if name in table and table[name].notna().to_numpy().any()]
-    write_table(out / LABELS, pd.DataFrame(table[known]))
+    write_table(out / LABELS, pd.DataFrame(table[[*known, *([ANSWER] if ANSWER in table else [])]]))

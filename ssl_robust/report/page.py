@@ -9,7 +9,19 @@ from typing import Any
 from ssl_robust.run import UserError, read_run, replacing
 
 # One module and one template each.
-_BUILDERS = ("audit", "check", "demo", "finetune", "predict", "pretrain", "probe", "study", "train")
+_BUILDERS = (
+    "audit",
+    "check",
+    "demo",
+    "finetune",
+    "predict",
+    "pretrain",
+    "probe",
+    "relabel",
+    "simulate",
+    "study",
+    "train",
+)
 _ESCAPES = {"\\": "\\\\", "&": "&amp;", "<": "&lt;", ">": "&gt;", **{each: f"\\{each}" for each in "`*_{}[]|#~!"}}
 
 

@@ -52,7 +52,7 @@ def check_same(before, after, to):
 def written(to, data, out, **options):
     """What the stage leaves, without the command line, whose composing takes most of the time."""
     packaged = {**defaults("to", "_files"), **defaults("to", to)}
-    config = {"data": data, "to": {**packaged, **options}, "out": str(out), "audit": None, "first": None}
+    config = {"data": data, "to": {**packaged, **options}, "out": str(out), "audit": None, "queue": None, "first": None}
     return convert(OmegaConf.create({**config, "resume": False, "overwrite": False}))
 
 

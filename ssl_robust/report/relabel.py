@@ -1,0 +1,43 @@
+"""The page of a relabelling campaign: how far, what was found, how many wrong labels may be left, how readers agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ssl_robust.relabel.campaign import read_campaign
+from ssl_robust.relabel.summary import summarize
+from ssl_robust.report.plots import Curve, plot
+
+_TELLING = 20  # scans drawn at random; the rate of fewer is no line to compare with
+
+
+def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """Values for `relabel.html`, of the campaign as it stands.
+
+    Args:
+        directory: the run directory.
+        run: its run.json.
+    """
+    campaign = read_campaign(directory)
+    summary = summarize(campaign)
+    found, left = summary["found"], summary["left"]
+    by_chance = left["rate"] if left["n_control"] >= _TELLING else None
+    return {
+        "summary": summary,
+        "blind": campaign.blind,
+        "n_needed": campaign.readers,
+        "n_rounds": len(campaign.rounds),
+        "place": directory.name,
+        "plots": [_found_plot(found, by_chance)] if found else [],
+    }
+
+
+def _found_plot(found: list[int], by_chance: float | None) -> Any:
+    """Wrong labels found, beside what reading at random finds, where that is known."""
+    x = list(range(1, len(found) + 1))
+    curves = [Curve("in this order", x, found)]
+    if by_chance is not None:
+        ends = [0, len(found)]
+        curves.append(Curve("at random", ends, [by_chance * end for end in ends], color=3, dashed=True))
+    return plot(curves, x="labels read", title="Wrong labels found")

@@ -1,0 +1,61 @@
+"""The page of a comparison of policies: what is left after how many answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from ssl_robust.data.columns import read_table
+from ssl_robust.report.plots import Curve, plot
+from ssl_robust.run import read_json
+
+MEASURES = {
+    "noise": "labels still wrong",
+    "balanced_accuracy": "balanced accuracy",
+    "worst_class_recall": "recall of the worst class",
+}
+_BOUNDS = ("random", "oracle")
+
+
+def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """Values for `simulate.html`.
+
+    Args:
+        directory: the run directory.
+        run: its run.json.
+
+    Raises:
+        FileNotFoundError: an artefact is missing.
+    """
+    facts = read_json(directory / "simulate.json")
+    curves, policies = (_numbers(read_table(directory / name)) for name in ("curves.csv", "policies.csv"))
+    measured = list(MEASURES) if facts["n_test"] else ["noise"]
+    rows = policies.sort_values("to_halve", kind="stable").to_dict("records")
+    own = [row for row in rows if row["policy"] not in _BOUNDS]
+    last = max(run["config"]["budgets"])
+    return {
+        "facts": facts,
+        "rows": rows,
+        "best": own[0] if own else None,
+        "plots": [_plot(curves[curves["share"] <= last + 0.01], name) for name in measured],
+        "random": next((row for row in rows if row["policy"] == "random"), None),
+    }
+
+
+def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+    numbers = {name: pd.to_numeric(table[name]).astype("float64") for name in table if name != "policy"}
+    return table.assign(**numbers)
+
+
+def _plot(curves: pd.DataFrame, measure: str) -> Markup:
+    """Means over seeds."""
+    lines = []
+    for number, (policy, group) in enumerate(curves.groupby("policy", sort=False)):
+        # Budgets are shares that are rounded to answers, alike in all seeds up to one answer.
+        mean = group.groupby(group.groupby("seed").cumcount())[["share", measure]].mean()
+        values = {"x": 100 * mean["share"], "y": mean[measure], "color": 1 + number % 6}
+        lines.append(Curve(str(policy), **values, dashed=policy in _BOUNDS, marked=True))
+    return plot(lines, x="answers, % of the scans", title=MEASURES[measure], names_below=True)
