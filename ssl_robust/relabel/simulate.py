@@ -140,7 +140,7 @@ class Campaign:
 
     def _pool(self, wanted: int, seed: int) -> Pool:
         trial = self.trial
-        return Pool(self.labels.copy(), self.answered.copy(), trial, trial.n_classes, wanted, seed, self.settings,
+        return Pool(trial.given, self.labels.copy(), self.answered.copy(), trial, trial.n_classes, wanted, seed, self.settings,
                     probe=trial.probe)  # fmt: skip
 
     def believed(self) -> float:
@@ -221,7 +221,7 @@ def first_pool(trial: Trial, settings: Mapping[str, Any], *, wanted: int, seed: 
         seed: as in `run_policy`.
     """
     nobody = np.zeros(len(trial), dtype=bool)
-    return Pool(trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
+    return Pool(trial.given, trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
 
 
 def until(
