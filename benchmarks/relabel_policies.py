@@ -8,8 +8,8 @@
 Each argument is a directory of `ssl-robust embed`, named emb-SET-ENCODER, whose encoder never saw a label. Labels of
 train and val are made wrong (20 %) and relabelled; test stays clean and measures a logistic regression. Every answer of
 the simulated expert is charged, control scans, repeats and answers on right labels included; `random` and `oracle` are
-bounds and have no control scans. With two classes the class-dependent noise is one-sided: labels of the larger class are
-wrong three times as often. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X`
+bounds and have no control scans. With two classes the class-dependent noise is one-sided: labels of the larger class
+are wrong three times as often. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X`
 runs campaigns of the default policy until at most X of the remaining labels are wrong by the bound, and tells whether
 that was so. A finished cell is not computed again.
 """
