@@ -8,8 +8,8 @@
 Each argument is a directory of `ssl-robust embed`, named emb-SET-ENCODER, whose encoder never saw a label. Labels of
 train and val are made wrong (20 %) and relabelled; test stays clean and measures a logistic regression. Every answer of
 the simulated expert is charged, control scans, repeats and answers on right labels included; `random` and `oracle` are
-bounds and have no control scans. With two classes the class-dependent noise is one-sided: 30 % of the larger class are
-wrong and 10 % of the other. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X`
+bounds and have no control scans. With two classes the class-dependent noise is one-sided: labels of the larger class
+are wrong three times as often. `--most` limits the pool to so many scans, patients whole, drawn by the seed. `--stop X`
 runs campaigns of the default policy until at most X of the remaining labels are wrong by the bound, and tells whether
 that was so. A finished cell is not computed again.
 """
@@ -63,7 +63,9 @@ def make_wrong(codes: np.ndarray, samples: pd.DataFrame, noise: str, n_classes: 
         return corrupt(codes, kind="symmetric", rate=0.2, by="patient", seed=seed, n_classes=n_classes, **about)
     if noise == "class_dependent" and n_classes == 2:
         larger = int(np.bincount(codes).argmax())
-        rates = [0.3 if code == larger else 0.1 for code in (0, 1)]
+        share = np.bincount(codes).max() / len(codes)
+        most = 0.2 / (share + (1 - share) / 3)  # 20 % of all
+        rates = [most if code == larger else most / 3 for code in (0, 1)]
         matrix = [[1 - rates[0], rates[0]], [rates[1], 1 - rates[1]]]
         return corrupt(codes, kind=noise, matrix=matrix, seed=seed, n_classes=2, **about)
     return corrupt(codes, kind=noise, rate=0.2, seed=seed, n_classes=n_classes, **about)

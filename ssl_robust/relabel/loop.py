@@ -70,7 +70,8 @@ def pool_of(subject: Subject, settings: Mapping[str, Any], answers: Mapping[str,
         labels[row] = labels[row] if answer is None else codes[answer]
         answered[row] = answer is not None
     known = None if answered.any() else subject.p_mislabeled
-    return Pool(labels, answered, subject, len(subject.classes), settings["n"], settings["seed"], settings, known)
+    n_classes, wanted, seed = len(subject.classes), settings["n"], settings["seed"]
+    return Pool(subject.labels, labels, answered, subject, n_classes, wanted, seed, settings, known)
 
 
 def _as_table(subject: Subject, pool: Pool, scores: np.ndarray, showing: Showing) -> pd.DataFrame:

@@ -43,7 +43,8 @@ class Pool:
     """N labelled scans, of which some have been answered. What costs is made when a sampler asks for it, once.
 
     Attributes:
-        labels: (N,) ints in [0, K), answers in place of the labels that they are about.
+        given: (N,) ints in [0, K), labels before anybody was asked.
+        labels: (N,) ints in [0, K), answers in their place.
         answered: (N,) bool.
         scans: the rest of what is known of them.
         n_classes: K.
@@ -54,6 +55,7 @@ class Pool:
         probe: a classifier of the same vectors, made before; None: it is made here.
     """
 
+    given: np.ndarray
     labels: np.ndarray
     answered: np.ndarray
     scans: Scans = field(repr=False)
@@ -74,11 +76,11 @@ class Pool:
 
     @cached_property
     def opinion(self) -> Opinion:
-        """What is believed of the labels; answered ones are certain."""
+        """What is believed of the labels and their noise; answers are."""
         return form_opinion(
-            UnitRows(self.vectors, center=True), self.labels, self.scans.groups, n_classes=self.n_classes,
+            UnitRows(self.vectors, center=True), self.given, self.scans.groups, n_classes=self.n_classes,
             probe=self.settings["probe"], noise_model=self.settings["noise_model"], seed=self.seed,
-            pictures=self.scans.clusters, certain=self.answered,
+            pictures=self.scans.clusters, answers=np.where(self.answered, self.labels, -1),
         )  # fmt: skip
 
     @cached_property

@@ -139,9 +139,10 @@ class Campaign:
         self._answer(showing, budget)
 
     def _pool(self, wanted: int, seed: int) -> Pool:
-        trial = self.trial
-        return Pool(self.labels.copy(), self.answered.copy(), trial, trial.n_classes, wanted, seed, self.settings,
-                    probe=trial.probe)  # fmt: skip
+        trial, labels, answered = self.trial, self.labels.copy(), self.answered.copy()
+        return Pool(
+            trial.given, labels, answered, trial, trial.n_classes, wanted, seed, self.settings, None, trial.probe
+        )
 
     def believed(self) -> float:
         """Share of wrong labels among those that nobody has read, as the last round's opinion has it; 1 before it."""
@@ -221,7 +222,7 @@ def first_pool(trial: Trial, settings: Mapping[str, Any], *, wanted: int, seed: 
         seed: as in `run_policy`.
     """
     nobody = np.zeros(len(trial), dtype=bool)
-    return Pool(trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
+    return Pool(trial.given, trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
 
 
 def until(

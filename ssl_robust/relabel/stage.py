@@ -52,11 +52,11 @@ def relabel(config: DictConfig) -> Path:
     return run.path
 
 
-def start_review(audit: str | Path, out: str | Path, **options: Any) -> Path:
+def start_review(audit: str | Path | None, out: str | Path, **options: Any) -> Path:
     """A campaign with the packaged values, for a page that is opened on an audit.
 
     Args:
-        audit: directory of a finished audit.
+        audit: directory of a finished audit; None: that of the campaign, with `resume=True`.
         out: of the campaign, new or empty.
         options: values of configs/relabel.yaml in place of those, e.g. `n=500, blind=True`; `sampler` is a name.
 
@@ -70,7 +70,7 @@ def start_review(audit: str | Path, out: str | Path, **options: Any) -> Path:
 
     sampler = options.pop("sampler", None)
     config = compose("relabel", [] if sampler is None else [f"sampler={sampler}"])
-    for name, value in {"run": str(audit), "out": str(out), **options}.items():
+    for name, value in {"run": None if audit is None else str(audit), "out": str(out), **options}.items():
         config[name] = value
     return relabel(config)
 

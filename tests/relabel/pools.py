@@ -39,7 +39,7 @@ def pool(known, labels, *, answered=(), wanted=20, seed=0):
     """A pool in which some rows have been answered."""
     done = np.zeros(len(labels), dtype=bool)
     done[list(answered)] = True
-    return Pool(labels, done, known, K, wanted, seed, SETTINGS)
+    return Pool(labels, labels, done, known, K, wanted, seed, SETTINGS)
 
 
 def trial(n=240, **options):
