@@ -73,6 +73,12 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+    "review": Stage(
+        "ssl_robust.relabel.review.stage:review",
+        "a local page on which experts read the labels that are probably wrong",
+        "the labels as they are now\n  ssl-robust relabel apply run={out} out=corrected.csv",
+        makes_run=False,
+    ),
     "train": Stage(
         "ssl_robust.classify.train:train",
         "a good classifier from labels that may be wrong, in one command",
