@@ -73,6 +73,17 @@ STAGES = {
         "rank the labels by how likely they are wrong",
         "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
     ),
+    "relabel": Stage(
+        "ssl_robust.relabel.stage:relabel",
+        "ask readers about the labels that matter, round by round",
+        "let readers answer, then the next round\n"
+        "  ssl-robust review run={out}\n  ssl-robust relabel resume=true out={out}",
+        words={
+            "apply": "ssl_robust.relabel.apply:command",
+            "import": "ssl_robust.relabel.returned:command",
+            "simulate": "ssl_robust.relabel.simulated:command",
+        },
+    ),
     "review": Stage(
         "ssl_robust.relabel.review.stage:review",
         "a local page on which experts read the labels that are probably wrong",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssl_robust.data.corrected import with_labels
 from ssl_robust.data.formats.rules import Rules
 from ssl_robust.data.headers import Headers
 from ssl_robust.data.identifiers import identified
@@ -211,7 +212,8 @@ def load_manifest(data: Mapping[str, Any]) -> Manifest:
     check_disjoint(manifest.table["split"].tolist(), manifest.groups(), leaks=leaks, where=where)
     if settings["long_tail"] is not None:
         manifest = _thinned(manifest, settings["long_tail"], settings["long_tail_seed"])
-    return identified(manifest, settings)
+    manifest = identified(manifest, settings)
+    return manifest if settings["labels"] is None else with_labels(manifest, settings["labels"])
 
 
 def _thinned(manifest: Manifest, ratio: Any, seed: int) -> Manifest:

@@ -58,7 +58,7 @@ class Opinion:
 
 def form_opinion(
     unit: UnitRows, labels: np.ndarray, groups: np.ndarray, *, n_classes: int, probe: Mapping[str, Any],
-    noise_model: Mapping[str, Any], seed: int, pictures: np.ndarray | None = None,
+    noise_model: Mapping[str, Any], seed: int, pictures: np.ndarray | None = None, certain: np.ndarray | None = None,
 ) -> Opinion:  # fmt: skip
     """Labels and vectors -> what is believed of each label.
 
@@ -74,31 +74,35 @@ def form_opinion(
         noise_model: the node `noise_model` of configs/_opinion.yaml.
         seed: of folds and landmarks.
         pictures: (N,) codes from 0 of samples that show one picture, -1 for the others; None: no two do.
+        certain: (N,) bool, labels that an expert has given: they teach, are believed, and say nothing of how often the
+            others are wrong; None: no label is.
     """
     order = _order(unit, seed)
     classes = _class_order(labels[order], n_classes)
     given, own = np.argsort(classes)[labels[order]], _by_first(groups[order])
     counts = _counts(given, np.full(len(given), -1) if pictures is None else pictures[order], n_classes)
-    opinion = _form(unit, order, given, own, counts, n_classes, probe, noise_model, seed)
+    sure = np.zeros(len(given), dtype=bool) if certain is None else certain[order]
+    opinion = _form(unit, order, given, own, counts, sure, n_classes, probe, noise_model, seed)
     return _as_given(opinion, np.argsort(order), classes)
 
 
 def _form(
-    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, counts: np.ndarray, n_classes: int,
-    probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
+    unit: UnitRows, order: np.ndarray, labels: np.ndarray, groups: np.ndarray, counts: np.ndarray, sure: np.ndarray,
+    n_classes: int, probe: Mapping[str, Any], noise_model: Mapping[str, Any], seed: int,
 ) -> Opinion:  # fmt: skip
     """The opinion on samples and classes in their own order."""
     shown = np.flatnonzero(counts)
     folds = _folds(labels, groups, shown, n_folds=probe["folds"], seed=seed)
-    drawn = np.sort(np.random.default_rng(seed).permutation(shown)[: probe["fitted_on"]])
+    doubted = counts & ~sure if (counts & ~sure).any() else counts
+    drawn = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(doubted))[: probe["fitted_on"]])
     probes = _probes(unit, order, labels, n_classes, folds, shown, probe, seed)
     given = np.eye(n_classes, dtype=np.float32)[labels]
     pairs = list(zip(probes, probe["penalties"], strict=True))
     views = [_log(each.out_of_fold(given, penalty=penalty)) for each, penalty in pairs]
     together = np.mean(views, axis=0)
-    anchors = find_anchors(softmax(together[counts]), labels[counts], **noise_model["anchors"])
+    anchors = find_anchors(softmax(together[doubted]), labels[doubted], **noise_model["anchors"])
     noise = fit_noise(together[drawn], labels[drawn], anchors, settings=noise_model)
-    posterior = noise.posterior(together, labels)
+    posterior = _believed(noise.posterior(together, labels), given, sure)
     # The fewer errors there are, the more may be learned from the labels.
     rate = max(_FEWEST_ERRORS, 1 - float(posterior[np.arange(len(labels)), labels].mean()))
     for _ in range(probe["rounds"]):
@@ -109,7 +113,8 @@ def _form(
             ],
             axis=0,
         )
-        posterior = fit_sharpness(again[drawn], labels[drawn], noise, settings=noise_model).posterior(again, labels)
+        fit = fit_sharpness(again[drawn], labels[drawn], noise, settings=noise_model)
+        posterior = _believed(fit.posterior(again, labels), given, sure)
     return Opinion(posterior, [together, *views], noise, anchors, counts)
 
 
@@ -126,6 +131,11 @@ def _probes(
     line = linear_coordinates(straight, fitted, n_coordinates=probe["coordinates"])
     curve = kernel_coordinates(curved, landmarks, fitted, gamma=probe["gamma"])
     return [SoftProbe(straight, line, folds, fitted, stands_for), SoftProbe(curved, curve, folds, fitted, stands_for)]
+
+
+def _believed(posterior: np.ndarray, given: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """What is believed, with the labels that are certain as they are."""
+    return np.where(sure[:, None], given, posterior)
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ class SoftProbe:
         """Weights (d + 1, K) of the model that is fitted without a fold."""
         inside = self.folds[self.fitted_on] != without
         shares = targets[self.fitted_on[inside]]
-        return _fit(self._kept[inside], self.coordinates.variances, shares, self.counts[inside], penalty)
+        return fit_weights(self._kept[inside], self.coordinates.variances, shares, self.counts[inside], penalty)
 
     def _predict(self, weights: np.ndarray, rows: np.ndarray, found: np.ndarray) -> None:
         """Fill in the probabilities of some rows."""
@@ -84,7 +84,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return raised
 
 
-def _fit(
+def fit_weights(
     seen: np.ndarray, variances: np.ndarray, targets: np.ndarray, counts: np.ndarray, penalty: float
 ) -> np.ndarray:
     """The weights (d + 1, K) that minimise cross-entropy + penalty / 2 |weights|^2, the last row free.
