@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,15 @@ _LAST = 20  # answers that can be taken back after the page was loaded again
 _LONGEST_NAME, _LONGEST_ID = 80, 100  # characters
 
 
-def make_app(desk: Desk, pictures: Pictures, labels: Mapping[str, str | None], token: str) -> Guard:
+def make_app(desk: Desk, pictures: Pictures, token: str) -> Guard:
     """The application, guarded.
 
     Args:
         desk: who is asked what.
         pictures: the scans.
-        labels: of all scans, as they were before anybody was asked.
         token: first part of every path.
     """
-    pages = _Pages(desk, pictures, labels)
+    pages = _Pages(desk, pictures)
     routes = [
         Route("/", pages.page),
         Route("/api/begin", pages.posted(pages.begin), methods=["POST"]),
@@ -52,8 +51,8 @@ def make_app(desk: Desk, pictures: Pictures, labels: Mapping[str, str | None], t
 
 
 class _Pages:
-    def __init__(self, desk: Desk, pictures: Pictures, labels: Mapping[str, str | None]) -> None:
-        self._desk, self._pictures, self._labels = desk, pictures, labels
+    def __init__(self, desk: Desk, pictures: Pictures) -> None:
+        self._desk, self._pictures = desk, pictures
 
     def posted(self, act: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable:
         """An endpoint that reads JSON, acts off the event loop, and answers in JSON."""
@@ -62,7 +61,7 @@ class _Pages:
             try:
                 values = json.loads(await request.body())
                 return JSONResponse(await run_in_threadpool(act, dict(values)))
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, IndexError) as error:
                 return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
 
         return endpoint
@@ -92,7 +91,8 @@ class _Pages:
         said = Said(
             id=_text(values["id"], _LONGEST_ID), reader=_name(values["reader"]), position=int(values["position"]),
             answer=None if values["answer"] is None else str(values["answer"]), seconds=_seconds(values["seconds"]),
-            undoes=None if values["undoes"] is None else str(values["undoes"]),
+            undoes=None if values.get("undoes") is None else str(values["undoes"]),
+            copy=None if values.get("copy") is None else int(values["copy"]),
         )  # fmt: skip
         return {"result": self._desk.answer(said), "progress": self._desk.progress(said.reader)}
 
@@ -135,18 +135,20 @@ class _Pages:
         return rows[position - 1]
 
     def _near(self, showing: Showing) -> list[str]:
-        return [each for each in showing.neighbors if each in self._pictures]
+        """Scans that stand beside it: its near-duplicates, then its neighbours."""
+        copies = list(self._desk.copies_of(showing.sample_id))
+        return copies + [each for each in showing.neighbors if each in self._pictures and each not in copies]
 
     def _item(self, row: int) -> dict[str, Any]:
         """What the page may know of a showing: where labels are hidden, no id either, since paths may name classes."""
         showing, desk = self._desk.book.rows[row], self._desk
-        neighbors = self._near(showing)
-        item: dict[str, Any] = {"position": showing.position, "neighbors": len(neighbors)}
+        near = self._near(showing)
+        item = {"position": showing.position, "neighbors": len(near), "copies": len(desk.copies_of(showing.sample_id))}
         if showing.shown == "adjudication":
             item["readers"] = [each.answer for each in desk.book.others(row)]
         if desk.blind:
             return item
-        labels = [desk.book.said_of(each) or self._labels.get(each) for each in neighbors]
+        labels = [desk.label_of(each) for each in near]
         return {**item, "name": showing.sample_id, "label": showing.label, "suggested": showing.suggested,
                 "p": showing.p, "labels": labels}  # fmt: skip
 

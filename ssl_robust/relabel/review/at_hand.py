@@ -1,4 +1,4 @@
-"""Scans of an archive laid out so that any of them is read at once; a compressed npz can only be read from the front."""
+"""Scans of an archive, laid out so that any of them is read at once: a compressed npz is read from the front only."""
 
 from __future__ import annotations
 

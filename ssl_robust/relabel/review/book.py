@@ -11,6 +11,7 @@ import pandas as pd
 from ssl_robust.relabel.answer import Answer
 from ssl_robust.relabel.campaign import Campaign
 
+ELSEWHERE = ("imported", "propagated")  # answers that no showing asked for
 _FIRST = ("rank", "control")  # showings of a scan for its own sake
 
 
@@ -55,28 +56,35 @@ class Book:
         self.answers: list[dict[str, Answer]] = [{} for _ in self.rows]  # row -> reader -> what stands
         self.unread = dict.fromkeys(range(len(self.rows)))  # rows that lack an answer, in order
         self.found: set[int] = set()  # rows where a reader said another class than the given one
-        self.history: dict[str, dict[str, int]] = defaultdict(dict)  # reader -> id of what stands -> row, in order
+        self.standing: dict[str, dict[str, Answer]] = defaultdict(dict)  # reader -> id -> what was not taken back
+        self._places: dict[str, int] = {}  # id of what stands -> row
         self._of_sample: dict[str, list[int]] = defaultdict(list)
         for row, showing in enumerate(self.rows):
             self._of_sample[showing.sample_id].append(row)
         self._expected = math.fsum(self._worth(row) for row in self.unread)
 
-    def enter(self, answer: Answer) -> int | None:
-        """Take in a line of the ledger -> the row that it is about; None where it is about none."""
-        mine = self.history[answer.annotator]
+    def enter(self, answer: Answer) -> None:
+        """Take in a line of the ledger."""
+        mine = self.standing[answer.annotator]
+        row = None
         if answer.undoes is not None:
-            row = mine.pop(answer.undoes, None)
+            mine.pop(answer.undoes, None)
+            row = self._places.pop(answer.undoes, None)
             if row is not None:
                 del self.answers[row][answer.annotator]
         else:
+            mine[answer.id] = answer
             row = self._row_of(answer)
             if row is not None:
                 self.answers[row][answer.annotator] = answer
-                mine[answer.id] = row
+                self._places[answer.id] = row
         if row is not None:
             for each in self._of_sample[answer.sample_id]:
                 self._settle(each)
-        return row
+
+    def row_of(self, name: str) -> int | None:
+        """The row that an answer which stands is about; None: about none, as of a scan that is not in the queue."""
+        return self._places.get(name)
 
     def may(self, reader: str, row: int) -> bool:
         """Whether the row can be asked of this reader, others aside: not twice, and a repeat of their own only."""
@@ -108,7 +116,7 @@ class Book:
         return max(0.0, self._expected) if known else None
 
     def _row_of(self, answer: Answer) -> int | None:
-        elsewhere = answer.shown in ("imported", "propagated")
+        elsewhere = answer.shown in ELSEWHERE
         for row in self._of_sample.get(answer.sample_id, ()):
             shown = self.rows[row].shown
             fits = shown != "repeat" if elsewhere else shown == answer.shown

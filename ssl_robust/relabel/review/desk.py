@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import Any
 from ssl_robust.files import read_json, write_json
 from ssl_robust.relabel.answer import Answer
 from ssl_robust.relabel.campaign import QUEUE, Campaign, read_campaign
-from ssl_robust.relabel.review.book import Book
+from ssl_robust.relabel.review.book import ELSEWHERE, Book
 
 LOANS = "loans.json"
 _LONGEST = 24 * 3600.0  # seconds that an answer can have taken
@@ -35,6 +35,7 @@ class Said:
         answer: name of a class; None: unsure.
         seconds: from showing the scan to the answer.
         undoes: id of the answer that is taken back; None: none.
+        copy: which near-duplicate of the scan it is about, as the reader agreed; None: the scan itself.
     """
 
     id: str
@@ -42,7 +43,8 @@ class Said:
     position: int
     answer: str | None
     seconds: float
-    undoes: str | None
+    undoes: str | None = None
+    copy: int | None = None
 
 
 class Desk:
@@ -52,11 +54,17 @@ class Desk:
         campaign: what is asked.
         blind: whether readers see the given label and the suggestion.
         loan: seconds after which a scan that was handed out may go to another reader.
+        labels: of all scans, before anybody was asked.
+        copies: near-duplicates of the scans that have such.
         clock: seconds since the epoch.
     """
 
-    def __init__(self, campaign: Campaign, *, blind: bool, loan: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, campaign: Campaign, *, blind: bool, loan: float, labels: Mapping[str, str | None] | None = None,
+        copies: Mapping[str, Sequence[str]] | None = None, clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self.campaign, self.blind = campaign, blind
+        self._labels, self._copies = labels or {}, copies or {}
         self._loan, self._clock, self._alone = loan, clock, threading.RLock()
         self._ledger = campaign.ledger()
         self._loans: dict[int, dict[str, float]] = defaultdict(dict)  # row -> reader -> when it ends
@@ -112,15 +120,14 @@ class Desk:
             row = self._row(said.position)
             if said.answer is not None and said.answer not in self.campaign.classes:
                 raise ValueError(f"{said.answer!r} is no class of this campaign")
-            mine = self.book.history[said.reader]
-            if said.undoes is not None and mine.get(said.undoes) != row:
-                return "nothing to undo"
-            if said.undoes is None and said.reader in self.book.answers[row]:
-                return "answered"
-            self._write(said, row)
+            about = self._about(said, row)
+            if isinstance(about, str):
+                return about
+            self._ledger.append(about)
+            self._look_again()
             if said.undoes is None:
                 self._loans[row].pop(said.reader, None)
-            else:
+            elif said.reader not in self.book.answers[row]:
                 self._loans[row][said.reader] = self._clock() + self._loan
             return "saved"
 
@@ -139,10 +146,20 @@ class Desk:
             self._skipped.pop(reader, None)
 
     def last(self, reader: str, n: int) -> list[tuple[str, int]]:
-        """The reader's newest answers that stand, oldest first: id and row."""
+        """The reader's newest answers that stand, oldest first: id and row; those given on this page alone."""
         with self._alone:
             self._look_again()
-            return list(self.book.history[reader].items())[-n:]
+            own = [each.id for each in self.book.standing[reader].values() if each.shown not in ELSEWHERE]
+            places = [(name, self.book.row_of(name)) for name in own]
+            return [(name, row) for name, row in places if row is not None][-n:]
+
+    def copies_of(self, sample_id: str) -> Sequence[str]:
+        """Near-duplicates of a scan, which are asked once."""
+        return self._copies.get(sample_id, ())
+
+    def label_of(self, sample_id: str) -> str | None:
+        """What is said of a scan now: by the last reader who named a class, else by its label."""
+        return self.book.said_of(sample_id) or self._labels.get(sample_id)
 
     def progress(self, reader: str) -> dict[str, Any]:
         """How far all readers are and what they found; what would betray a label is left out where it is hidden."""
@@ -152,19 +169,30 @@ class Desk:
             elsewhere = sum(bool(readers.keys() - {reader}) and self._lent(row, reader, now) for row, readers in
                             self._loans.items() if row in book.unread and book.may(reader, row))  # fmt: skip
             numbers = {"shown": len(book.rows), "done": len(book.rows) - len(book.unread), "skipped": skipped,
-                       "mine": len(book.history[reader]), "elsewhere": elsewhere}  # fmt: skip
+                       "mine": len(book.standing[reader]), "elsewhere": elsewhere}  # fmt: skip
             return numbers if self.blind else {**numbers, "found": len(book.found), "expected": book.expected}
 
-    def _write(self, said: Said, row: int) -> None:
-        showing = self.book.rows[row]
-        answer = Answer(
-            id=said.id, sample_id=showing.sample_id, given=showing.label, answer=said.answer, annotator=said.reader,
+    def _about(self, said: Said, row: int) -> Answer | str:
+        """The line for the ledger, or why there is none."""
+        showing, mine = self.book.rows[row], self.book.standing[said.reader]
+        sample_id, given, shown = showing.sample_id, showing.label, showing.shown
+        if said.undoes is not None:
+            if (undone := mine.get(said.undoes)) is None:
+                return "nothing to undo"
+            sample_id, given, shown = undone.sample_id, undone.given, undone.shown
+        elif said.copy is not None:
+            sample_id, shown = self.copies_of(sample_id)[said.copy], "propagated"
+            given = self._labels.get(sample_id)
+            if any(each.sample_id == sample_id for each in mine.values()):
+                return "answered"
+        elif said.reader in self.book.answers[row]:
+            return "answered"
+        return Answer(
+            id=said.id, sample_id=sample_id, given=given, answer=said.answer, annotator=said.reader,
             time=datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds"),
-            seconds=round(min(max(said.seconds, 0.0), _LONGEST), 2), shown=showing.shown, blind=self.blind,
+            seconds=round(min(max(said.seconds, 0.0), _LONGEST), 2), shown=shown, blind=self.blind,
             version=version("ssl-robust"), undoes=said.undoes,
         )  # fmt: skip
-        self._ledger.append(answer)
-        self._look_again()
 
     def _row(self, position: int) -> int:
         if not 0 < position <= len(self.book.rows):

@@ -6,19 +6,15 @@ import contextlib
 import sys
 import threading
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_robust.data.audit_table import find_audit_table, read_audit_table
-from ssl_robust.data.cache import cache_directory
-from ssl_robust.data.manifest import Manifest, complete, load_manifest
 from ssl_robust.files import printable
-from ssl_robust.relabel.campaign import STAGE, Campaign, read_campaign
+from ssl_robust.relabel.campaign import STAGE, read_campaign
 from ssl_robust.relabel.review.address import last_address, take_address
 from ssl_robust.relabel.review.app import make_app
-from ssl_robust.relabel.review.at_hand import AtHand
 from ssl_robust.relabel.review.desk import Desk
+from ssl_robust.relabel.review.material import copies_of, labels_of, scans_of
 from ssl_robust.relabel.review.pictures import Pictures
 from ssl_robust.run import UserError, read_run
 
@@ -49,59 +45,19 @@ def review(config: DictConfig) -> Path:
         _show(known.url(settings["annotator"]), open_it=settings["open"])
         print("The page is served already; this command has nothing left to do.")
         return campaign.place
-    manifest, labels = scans_of(campaign)
-    desk = Desk(campaign, blind=blind, loan=60.0 * settings["loan_minutes"])
+    manifest = scans_of(campaign)
+    desk = Desk(
+        campaign, blind=blind, loan=60.0 * settings["loan_minutes"], labels=labels_of(campaign, manifest),
+        copies=copies_of(campaign, manifest),
+    )  # fmt: skip
     address, listening = take_address(campaign.place, settings["port"])
     with contextlib.closing(listening):
         _show(address.url(settings["annotator"]), open_it=settings["open"])
         print("Ctrl-C ends it; every answer is on the disk as soon as it is given.", flush=True)
-        _serve(make_app(desk, Pictures(manifest), labels, address.token), listening)
+        _serve(make_app(desk, Pictures(manifest), address.token), listening)
     done = desk.progress("")
     print(f"\n{done['done']:,} of {done['shown']:,} scans read")
     return campaign.place
-
-
-def scans_of(campaign: Campaign) -> tuple[Manifest, dict[str, str | None]]:
-    """The scans of a campaign, at hand, and the labels of all of them.
-
-    Args:
-        campaign: what is asked.
-
-    Raises:
-        UserError: it was made of vectors alone, or the data hold none of its scans.
-    """
-    if campaign.data is None:
-        raise UserError(
-            f"{campaign.audit} judged vectors and knows no scans, so that there is nothing to show; audit the scans "
-            "themselves (data=folder, csv, npz …), or take the queue to another program with ssl-robust convert"
-        )
-    manifest = load_manifest(complete(campaign.data))
-    ids = manifest.table["sample_id"].tolist()
-    wanted = set(campaign.queue["sample_id"]).union(*campaign.queue["neighbors"])
-    rows = [row for row, name in enumerate(ids) if name in wanted]
-    missing = set(campaign.queue["sample_id"]) - {ids[row] for row in rows}
-    if missing:
-        raise UserError(
-            f"{len(missing)} of the {len(campaign.queue)} scans in the queue are not in the data any more, e.g. "
-            f"{min(missing)}; put them back where the audit read them"
-        )
-    if manifest.source.files is None:
-        folder = cache_directory(complete(campaign.data)["cache_dir"])
-        manifest = replace(manifest, source=AtHand(manifest.source, rows, folder))
-    labels = dict(
-        zip(ids, manifest.table["label"].astype(object).where(manifest.table["label"].notna(), None), strict=True)
-    )
-    return manifest, labels | _audited(campaign)
-
-
-def _audited(campaign: Campaign) -> dict[str, str | None]:
-    """Labels as they were audited, which differ from the data's where noise was made."""
-    table = find_audit_table(Path(campaign.audit).expanduser())
-    if table is None:
-        return {}
-    audited = read_audit_table(table)
-    labels = audited["label"].astype(object).where(audited["label"].notna(), None)
-    return dict(zip(audited["sample_id"], labels, strict=True))
 
 
 def _place(settings: dict[str, Any]) -> Path:
@@ -110,7 +66,7 @@ def _place(settings: dict[str, Any]) -> Path:
     run = read_run(given, stage=("audit", STAGE))
     if run["stage"] == STAGE:
         return given
-    from ssl_robust.relabel.stage import start_review
+    from ssl_robust.relabel.stage import start_review  # takes the probes' libraries in, which showing does not need
 
     out = Path(settings["out"])
     if (out / "campaign.json").is_file() and not settings["overwrite"]:

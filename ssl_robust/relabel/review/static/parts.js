@@ -21,11 +21,12 @@ export function showNeighbors(section, item, strip, open) {
     const canvas = make("canvas", { width: side, height: side });
     if (strip) canvas.getContext("2d").drawImage(strip, i * side, 0, side, side, 0, 0, side, side);
     const label = item.labels ? item.labels[i] ?? "no label" : null;
-    const name = `similar scan ${i + 1}${label === null ? "" : `, labelled ${label}`}: show it large`;
+    const copy = i < item.copies;
+    const name = `${copy ? "near-duplicate" : "similar scan"} ${i + 1}${label === null ? "" : `, labelled ${label}`}: show it large`;
     const button = make("button", { type: "button", "aria-label": name, "aria-pressed": "false" }, canvas);
     button.addEventListener("click", () => open(i));
     const kind = label === null ? "" : label === item.label ? "given" : label === item.suggested ? "suggested" : "";
-    return make("li", {}, button, label === null ? null : make("span", { class: `chip ${kind}`, title: label }, make("bdi", {}, label)));
+    return make("li", {}, button, copy ? make("span", { class: "chip same" }, "near-duplicate") : null, label === null ? null : make("span", { class: `chip ${kind}`, title: label }, make("bdi", {}, label)));
   }));
 }
 
@@ -34,6 +35,7 @@ export function keyHelp(list, nClasses, classKeys) {
   const rows = [
     [["1", ...(nClasses > 1 ? [last] : [])], "a class, as its button says"], [["u"], "unsure: counts as read, changes no label"],
     [["s"], "skip: comes again at the end, or goes to another reader"], [["z"], "take the last answer back; again for the one before"],
+    [["p"], "the last answer for the near-duplicates of that scan, too"],
     [["n"], "look at the similar scans one after another, Esc leads back"], [["+", "-"], "zoom, like the wheel or two fingers"],
     [["←", "↑", "↓", "→"], "move, like dragging"], [["0"], "as at first"],
     [["w"], "dragging changes the contrast; so do the right button, or Shift with the arrows"],

@@ -110,16 +110,36 @@ function answer(name) {
   if (!item || (name !== null && !readable())) return;
   const id = crypto.randomUUID();
   outbox.put("api/answer", { id, reader: state.reader, position: item.position, answer: name, seconds: tick(), undoes: null });
-  state.given.push({ id, item, name });
+  state.given.push({ id, item, name, copies: [] });
   if (state.given.length > MOST_UNDONE) state.given.shift();
   leave(item);
   sayLast(name === null ? "unsure" : name);
+  offer(name === null ? 0 : item.copies);
   next();
+}
+
+/** The last answer for the near-duplicates of that scan, too; only ever as the reader says so. */
+function propagate() {
+  const last = state.given.at(-1);
+  if (byId("offer").hidden || !last) return;
+  for (let copy = 0; copy < last.item.copies; copy++) {
+    const id = crypto.randomUUID();
+    last.copies.push(id);
+    outbox.put("api/answer", { id, reader: state.reader, position: last.item.position, answer: last.name, seconds: 0, undoes: null, copy });
+  }
+  sayLast(`${last.name}, also for ${count(last.item.copies)} near-duplicate${last.item.copies === 1 ? "" : "s"}`);
+  offer(0);
+}
+
+function offer(n) {
+  byId("offer").hidden = !n;
+  byId("copies").textContent = n === 1 ? "the same for its near-duplicate" : `the same for its ${count(n)} near-duplicates`;
 }
 
 function skip() {
   const item = state.current;
   if (!item) return;
+  offer(0);
   outbox.put("api/skip", { reader: state.reader, position: item.position });
   leave(item);
   sayLast("skipped");
@@ -134,7 +154,10 @@ function leave(item) {
 function undo() {
   const last = state.given.pop();
   if (!last) return;
-  outbox.put("api/answer", { id: crypto.randomUUID(), reader: state.reader, position: last.item.position, answer: null, seconds: 0, undoes: last.id });
+  for (const undoes of [...last.copies, last.id]) {
+    outbox.put("api/answer", { id: crypto.randomUUID(), reader: state.reader, position: last.item.position, answer: null, seconds: 0, undoes });
+  }
+  offer(0);
   if (state.current) state.coming.unshift(state.current);
   state.coming = state.coming.filter((each) => each.position !== last.item.position);
   sayLast("taken back; say it again");
@@ -183,7 +206,7 @@ async function compare(number) {
     const scan = await loadScan(`scan/${item.position}/neighbor/${number}`);
     if (state.current === item && state.compared === number) {
       viewer.show(scan);
-      message(`a similar scan${item.labels ? `, labelled ${item.labels[number] ?? "nothing"}` : ""} – Esc leads back`);
+      message(`${number < item.copies ? "a near-duplicate" : "a similar scan"}${item.labels ? `, labelled ${item.labels[number] ?? "nothing"}` : ""} – Esc leads back`);
     }
   } catch (error) {
     message(error.message);
@@ -274,6 +297,7 @@ function act(key) {
   else if (key === "u") answer(null);
   else if (key === "s") skip();
   else if (key === "z") undo();
+  else if (key === "p") propagate();
   else if (key === "n") compare(state.compared === null ? 0 : state.compared + 1 < state.current?.neighbors ? state.compared + 1 : state.compared);
   else if (key === "?") byId("keys").showModal();
   else return false;
@@ -289,7 +313,7 @@ addEventListener("keydown", (event) => {
 
 function begin(about) {
   Object.assign(state, { classes: about.classes, blind: about.blind });
-  state.given = about.last.map(({ id, item }) => ({ id, item }));
+  state.given = about.last.map(({ id, item }) => ({ id, item, copies: [] }));
   byId("classes").replaceChildren(...about.classes.map((name, i) => {
     const button = make("button", { type: "button", "data-name": name }, CLASS_KEYS[i] ? make("kbd", {}, CLASS_KEYS[i]) : null, make("bdi", {}, name));
     button.addEventListener("click", () => answer(name));
