@@ -61,7 +61,7 @@ class _Pages:
             try:
                 values = json.loads(await request.body())
                 return JSONResponse(await run_in_threadpool(act, dict(values)))
-            except (ValueError, TypeError, KeyError, IndexError) as error:
+            except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
                 return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
 
         return endpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class AtHand:
         self._source = source
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open as long as the page is)
+        weakref.finalize(self, self._file.close)
         self._alone = threading.Lock()
         self._places: dict[int, tuple[int, np.dtype, tuple[int, ...]]] = {}
         wanted = sorted(set(rows))

@@ -50,8 +50,16 @@ function ramp(top, low, high, inverted) {
   return colors;
 }
 
+/** What a path holds; asked for again while the server is away. */
 async function fetched(path) {
-  const answer = await fetch(path);
+  let answer = null;
+  for (let wait = 250; answer === null; wait = Math.min(2 * wait, 4000)) {
+    try {
+      answer = await fetch(path);
+    } catch {
+      await new Promise((resolve) => { setTimeout(resolve, wait); });
+    }
+  }
   if (!answer.ok) throw new Error(answer.status === 422 ? (await answer.text()).trim() : `the server says ${answer.status}`);
   return answer;
 }
