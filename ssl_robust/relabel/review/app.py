@@ -143,7 +143,8 @@ class _Pages:
         """What the page may know of a showing: where labels are hidden, no id either, since paths may name classes."""
         showing, desk = self._desk.book.rows[row], self._desk
         near = self._near(showing)
-        item = {"position": showing.position, "neighbors": len(near), "copies": len(desk.copies_of(showing.sample_id))}
+        item: dict[str, Any] = {"position": showing.position, "neighbors": len(near)}
+        item["copies"] = len(desk.copies_of(showing.sample_id))
         if showing.shown == "adjudication":
             item["readers"] = [each.answer for each in desk.book.others(row)]
         if desk.blind:

@@ -145,7 +145,7 @@ class Book:
 
 def showings(queue: pd.DataFrame) -> list[Showing]:
     """The rows of a campaign's queue, missing values None."""
-    texts = {name: _or_none(queue[name]) for name in ("label", "suggested_label", "p_mislabeled")}
+    texts = {name: _or_none(pd.Series(queue[name])) for name in ("label", "suggested_label", "p_mislabeled")}
     columns = zip(
         queue["position"].tolist(), queue["sample_id"].tolist(), queue["shown"].tolist(), texts["label"],
         texts["suggested_label"], texts["p_mislabeled"], queue["cluster"].tolist(), map(tuple, queue["neighbors"]),

@@ -1,19 +1,25 @@
 """Campaigns on disk and a server of them, for the tests of the review page."""
 
 import json
-import os
 import subprocess
 import sys
+import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import uvicorn
 from PIL import Image
 
 from ssl_robust.data.manifest import data_settings, load_manifest
 from ssl_robust.relabel.campaign import start_campaign
+from ssl_robust.relabel.review.address import take_address
+from ssl_robust.relabel.review.app import make_app
+from ssl_robust.relabel.review.desk import Desk
+from ssl_robust.relabel.review.material import copies_of, labels_of, scans_of
+from ssl_robust.relabel.review.pictures import Pictures
 from ssl_robust.run import Run
 
 CLASSES = ("benign", "malignant", "normal")
@@ -56,6 +62,30 @@ def draw_folder(folder, *, n=30, classes=CLASSES, side=48):
         pixels[: side // (2 + i % len(classes))] //= 2
         Image.fromarray(pixels).save(folder / name / f"{i:04d}.png")
     return data_settings("folder", path=str(folder))
+
+
+class Local:
+    """The page of a campaign from a thread of this process: a server that starts at once."""
+
+    def __init__(self, campaign):
+        manifest = scans_of(campaign)
+        labels, copies = labels_of(campaign, manifest), copies_of(campaign, manifest)
+        desk = Desk(campaign, blind=campaign.blind, loan=600, labels=labels, copies=copies)
+        address, self._listening = take_address(campaign.place, 0)
+        self.url = address.url()
+        app = make_app(desk, Pictures(manifest), address.token)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: self._server.run(sockets=[self._listening]), daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(20)
+        self._listening.close()
 
 
 class Server:
@@ -117,6 +147,3 @@ def lines(campaign):
     """What the ledger holds, line by line."""
     path = campaign.place / "ledger.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
