@@ -10,6 +10,7 @@ const AHEAD = 8;  // scans that are read before they are asked for
 const BEHIND = 4;  // and that stay for an undo
 const MOST_UNDONE = 50;
 const CLASS_KEYS = "123456789abcdefgjklmoqrtvy";  // the other letters do something else
+const SEEN = 120;  // ms: reading ahead begins when the next scan is on the screen, and takes no time from it
 const POLL = 8000;  // ms, while other readers have the last scans
 
 const state = {
@@ -17,9 +18,9 @@ const state = {
   current: null, coming: [], behind: [], given: [], progress: null, claiming: null, ended: false, compared: null,
   shownAt: 0, seconds: 0,
 };
-const shelf = new Shelf();
-const outbox = new Outbox(`ssl-robust ${location.pathname} `, saySaved, delivered);
 const viewer = new Viewer(byId("scan"), sayShown);
+const shelf = new Shelf((scan) => viewer.prepare(scan));
+const outbox = new Outbox(`ssl-robust ${location.pathname} `, saySaved, delivered);
 
 // --- what is asked --------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ async function next() {
     if (!state.coming.length) return end();
   }
   show(state.coming.shift());
-  claim();
+  setTimeout(claim, SEEN);
 }
 
 function show(item) {

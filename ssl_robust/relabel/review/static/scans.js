@@ -72,7 +72,9 @@ export async function loadScan(path) {
 
 /** The scans that a reader is about to see, read before they are asked for; whoever is not wanted any more is let go. */
 export class Shelf {
-  constructor() {
+  /** `prepare` is told of every scan as soon as it is there. */
+  constructor(prepare) {
+    this.prepare = prepare;
     this.held = new Map();  // position -> { item, scan, failure, strip, ready, pictures }
     this.waiting = [];  // what is still to be read, the most urgent first
     this.running = 0;
@@ -90,7 +92,7 @@ export class Shelf {
     const position = item.position;
     if (!this.held.has(position) || again) {
       const entry = { scan: null, failure: null, strip: null };
-      entry.ready = this.later(position, () => loadScan(`scan/${position}`)).then((scan) => { entry.scan = scan; }, (error) => { entry.failure = error.message; });
+      entry.ready = this.later(position, () => loadScan(`scan/${position}`)).then((scan) => { this.prepare(scan); entry.scan = scan; }, (error) => { entry.failure = error.message; });
       if (item.neighbors) entry.pictures = this.later(position, () => loadStrip(position)).then((image) => { entry.strip = image; }, () => null);
       this.held.set(position, entry);
     }

@@ -55,6 +55,18 @@ export class Viewer {
     return Math.min(this.canvas.width / this.scan.width, this.canvas.height / this.scan.height) * this.zoom;
   }
 
+  /** Shrink a large scan to the stage before it is asked for: doing so takes longer than all else of showing it. */
+  prepare(scan) {
+    const scale = Math.min(this.canvas.width / scan.width, this.canvas.height / scan.height);
+    if (scale >= 1) return;
+    const [width, height] = [scan.width * scale, scan.height * scale];
+    const small = Object.assign(document.createElement("canvas"), { width: Math.round(width), height: Math.round(height) });
+    const context = small.getContext("2d", { alpha: false });
+    context.imageSmoothingQuality = "medium";
+    context.drawImage(scan.canvas, 0, 0, small.width, small.height);
+    scan.small = { image: small, scale, painted: scan.painted };
+  }
+
   draw() {
     const { canvas, scan } = this;
     const context = canvas.getContext("2d", { alpha: false });
@@ -70,7 +82,8 @@ export class Viewer {
     this.y = Math.min(roomY, Math.max(-roomY, this.y));
     context.imageSmoothingEnabled = this.smooth;
     context.imageSmoothingQuality = scale < 1 ? "medium" : "low";
-    context.drawImage(scan.canvas, (canvas.width - width) / 2 + this.x, (canvas.height - height) / 2 + this.y, width, height);
+    const small = scan.small?.scale === scale && scan.small.painted === scan.painted && this.smooth;
+    context.drawImage(small ? scan.small.image : scan.canvas, (canvas.width - width) / 2 + this.x, (canvas.height - height) / 2 + this.y, width, height);
     return this.says(this);
   }
 
