@@ -35,6 +35,7 @@ from ssl_robust.relabel.campaign import start_campaign
 from ssl_robust.run import Run
 
 CLASSES = ("benign", "malignant", "normal")
+SCANS = ((64, "color"), (64, "grey8"), (512, "grey16"), (1024, "color"), (2048, "grey16"), (2048, "color"))
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
 TIMED = """(key) => { window.took = []; addEventListener("keydown", (event) => {
   if (event.key !== key) return;
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--keystrokes", type=int, default=60)
+    parser.add_argument("--largest-first", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -198,14 +200,7 @@ def keystroke(folder: Path, options: argparse.Namespace) -> int:
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        for side, kind in (
-            (64, "color"),
-            (64, "grey8"),
-            (512, "grey16"),
-            (1024, "color"),
-            (2048, "grey16"),
-            (2048, "color"),
-        ):
+        for side, kind in SCANS[:: -1 if options.largest_first else 1]:
             place = folder / f"{side}-{kind}"
             server = Server(make_campaign(place, draw(place / "scans", side, kind, options.keystrokes + 2)))
             server.start()

@@ -131,7 +131,7 @@ def test_twenty_scans_by_keyboard_with_undo_reload_and_a_killed_server(opened, d
         server.start()
         press(page, campaign, "1231", start=16)
         done(page, 20)
-    server.kill()
+    assert server.stop() == 0
     names = dict(zip("123", CLASSES, strict=True))
     expected = [names.get(key) for key in "123u1" + "312" + "2" + "1231" + "12" + "3" + "1231"]
     found = {}
