@@ -5,8 +5,8 @@
 
 `answers`: readers who send answers at once to a server that is killed (SIGKILL) and started again at random moments.
 They send an answer until it is confirmed, now and then twice, and now and then they leave before the confirmation
-comes. At the end the ledger must hold every answer once. `keystroke`: Chromium, one scan a second, grey scans of
-16 bits and others in colour; from the key to the second frame after the next scan was drawn.
+comes. At the end the ledger must hold every answer once. `keystroke`: Chromium; a reader who looks at
+each scan for a second, or until the next one is read ahead; from the key to the second frame after that is drawn.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--keystrokes", type=int, default=60)
-    parser.add_argument("--largest-first", action="store_true")
+    parser.add_argument("--sides", type=int, nargs="*", default=[64, 512, 1024, 2048], help="px")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +200,7 @@ def keystroke(folder: Path, options: argparse.Namespace) -> int:
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        for side, kind in SCANS[:: -1 if options.largest_first else 1]:
+        for side, kind in (each for each in SCANS if each[0] in options.sides):
             place = folder / f"{side}-{kind}"
             server = Server(make_campaign(place, draw(place / "scans", side, kind, options.keystrokes + 2)))
             server.start()
@@ -218,18 +218,23 @@ def read(browser, server: Server, n: int) -> list[float]:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{server.url}?reader=Ada")
     page.locator("#size", has_text="px").wait_for(timeout=120_000)
-    page.wait_for_timeout(5000)  # the first scans are on the shelf
     page.evaluate(TIMED, "1")
     for number in range(n):
-        page.keyboard.press("1")
-        for _ in range(1000):
-            if page.evaluate("took.length") > number:
-                break
-            page.wait_for_timeout(20)
+        _wait(page, "Number(document.documentElement.dataset.ahead)", 1)
         page.wait_for_timeout(1000)
+        page.keyboard.press("1")
+        _wait(page, "took.length", number + 1)
     took = page.evaluate("took")
     page.close()
     return took
+
+
+def _wait(page, what: str, least: int) -> None:
+    for _ in range(6000):
+        if page.evaluate(what) >= least:
+            return
+        page.wait_for_timeout(20)
+    raise SystemExit(f"{what} stays below {least}")
 
 
 def draw(folder: Path, side: int, kind: str, n: int) -> dict:

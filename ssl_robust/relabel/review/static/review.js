@@ -19,7 +19,7 @@ const state = {
   shownAt: 0, seconds: 0,
 };
 const viewer = new Viewer(byId("scan"), sayShown);
-const shelf = new Shelf((scan) => viewer.prepare(scan));
+const shelf = new Shelf((scan) => { viewer.prepare(scan); queueMicrotask(sayAhead); });
 const outbox = new Outbox(`ssl-robust ${location.pathname} `, saySaved, delivered);
 
 // --- what is asked --------------------------------------------------------------------------------------------------
@@ -67,6 +67,7 @@ async function next() {
     if (!state.coming.length) return end();
   }
   show(state.coming.shift());
+  sayAhead();
   setTimeout(claim, SEEN);
 }
 
@@ -230,6 +231,12 @@ function sayShown(shown) {
   pressed(byId("invert"), shown.inverted);
   pressed(byId("pixels"), !shown.smooth);
   byId("contrast").hidden = byId("invert").hidden = Boolean(scan) && !scan.grey;
+}
+
+/** How many of the next scans are here already, for whoever measures. */
+function sayAhead() {
+  const missing = state.coming.findIndex((each) => !shelf.held.get(each.position)?.scan);
+  document.documentElement.dataset.ahead = missing < 0 ? state.coming.length : missing;
 }
 
 function sayLast(text) {
