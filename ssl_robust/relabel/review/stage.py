@@ -107,6 +107,7 @@ def _serve(app: Any, listening: Any) -> None:
     import uvicorn
 
     # No access log: its lines would tell who read which scan, and the token.
-    settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
+    settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False,
+                              timeout_graceful_shutdown=5)  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[listening])
