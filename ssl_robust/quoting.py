@@ -10,7 +10,7 @@ from pathlib import Path
 PATH_OPTIONS = {"data.path", "data.index", "data.labels", "data.root", "data.sheet", "data.cache_dir",
                 "data.ids_folder", "out", "checkpoint", "encoder_file", "neighbors.file", "audit", "queue", "to.prefix",
                 "to.probabilities", "reuse", "reference", "noise.labels", "strategy.audit",
-                "sets"}  # fmt: skip
+                "sets", "run", "annotator"}  # fmt: skip
 _LAUNCHERS = {"basic": "local", "submitit_slurm": "slurm"}  # Hydra's name -> ours, where they differ
 
 

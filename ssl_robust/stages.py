@@ -86,6 +86,12 @@ STAGES = {
             "simulate": "ssl_robust.relabel.simulated:command",
         },
     ),
+    "review": Stage(
+        "ssl_robust.relabel.review.stage:review",
+        "a local page on which experts read the labels that are probably wrong",
+        "the labels as they are now\n  ssl-robust relabel apply run={out} out=corrected.csv",
+        makes_run=False,
+    ),
     "train": Stage(
         "ssl_robust.classify.train:train",
         "a good classifier from labels that may be wrong, in one command",

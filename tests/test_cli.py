@@ -95,11 +95,12 @@ def test_a_run_of_a_sweep_is_named_by_what_differs(stage, tmp_path, monkeypatch)
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "convert"])
 def test_every_stage_is_reached_with_what_it_needs_and_no_more(name, tmp_path, monkeypatch):
     needs = {"pretrain": ["method=simclr"], "probe": ["checkpoint=none"], "embed": ["checkpoint=none"],
-             "finetune": ["checkpoint=none"], "predict": ["classifier=runs/classifier"]}  # fmt: skip
+             "finetune": ["checkpoint=none"], "predict": ["classifier=runs/classifier"],
+             "relabel": ["run=runs/audit"], "review": ["run=runs/audit"]}  # fmt: skip
     reached = []
     monkeypatch.setattr("ssl_robust.cli._load", lambda place: lambda config: reached.append(place) or tmp_path)
     monkeypatch.setattr("ssl_robust.report.render", lambda out: None)
-    data = [] if name == "demo" else ["data=phantoms"]
+    data = [] if name in ("demo", "relabel", "review") else ["data=phantoms"]
     assert run([name, *data, *needs.get(name, []), f"out={tmp_path / 'run'}"]) == 0
     assert reached == [STAGES[name].function]
 

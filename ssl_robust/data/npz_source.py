@@ -50,8 +50,8 @@ class NpzSource:
                 "rename the arrays, or save the scans as files and use data=folder"
             )
         self._starts = np.cumsum([0, *(shape[0] for shape in self.shapes.values())])
-        self._stream: IO[bytes] | None = None
-        self._next = -1
+        self._stream: IO[bytes] | None = None  # of the images of a split, where the row `_next` begins
+        self._split, self._next = "", 0
 
     files = None
     states = None
@@ -82,21 +82,21 @@ class NpzSource:
             raise UserError(f"{self.path}: the array {name} cannot be read ({error}); save it as numbers") from None
 
     def read(self, row: int) -> np.ndarray:
-        """(H, W) or (H, W, 3) pixels of one row; fast for the row after the last one."""
+        """(H, W) or (H, W, 3) pixels of one row; fast where it comes after the last one."""
         which = int(np.searchsorted(self._starts, row, side="right")) - 1
         split = list(self.shapes)[which]
         shape, dtype = self.shapes[split][1:], self._types[split]
         n_bytes = int(np.prod(shape)) * dtype.itemsize
-        if self._stream is None or row != self._next or row == self._starts[which]:
-            self._stream = self._open(f"{split}_images")[0]
-            skip = (row - int(self._starts[which])) * n_bytes
-            while skip > 0 and (passed := self._stream.read(min(skip, 1 << 24))):
-                skip -= len(passed)
-        self._next = row + 1
-        raw = self._stream.read(n_bytes)
+        stream, self._stream = self._stream, None  # put back where nothing went wrong
+        if stream is None or row < self._next or split != self._split:
+            stream, self._split, self._next = self._open(f"{split}_images")[0], split, int(self._starts[which])
+        skip = (row - self._next) * n_bytes
+        while skip > 0 and (passed := stream.read(min(skip, 1 << 24))):
+            skip -= len(passed)
+        raw = stream.read(n_bytes)
         if len(raw) < n_bytes:
-            self._next = -1
             raise ValueError(f"{self.path.name} ends inside {split}_images")
+        self._stream, self._next = stream, row + 1
         image = np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
         return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -128,6 +129,12 @@ class FileSource:
         """See the function of this name."""
         return self._rules.window in ("auto", "full") and all(kind_of(file) == "pictures" for file in set(self._files))
 
+    def unwindowed(self) -> FileSource:
+        """See the function of this name."""
+        whole = copy.copy(self)
+        whole._rules = replace(self._rules, window="full")
+        return whole
+
     def read_together(self, rows: Sequence[int]) -> Iterable[np.ndarray]:
         """As `read`, for rows of one file, which is opened once."""
         file = self._files[rows[0]]
@@ -147,6 +154,16 @@ def read_together(source: Source, rows: Sequence[int]) -> Iterable[np.ndarray]:
     if isinstance(source, Subset):
         return read_together(source.whole, [int(source.chosen[row]) for row in rows])
     return source.read_together(rows) if isinstance(source, FileSource) else [source.read(row) for row in rows]
+
+
+def unwindowed(source: Source) -> Source:
+    """The same rows with all values that their files could hold, for an eye that chooses its own window.
+
+    Its `state` and fingerprint are those of `source`: no cache may be made of it.
+    """
+    if isinstance(source, Subset):
+        return replace(source, whole=unwindowed(source.whole))
+    return source.unwindowed() if isinstance(source, FileSource) else source
 
 
 def of_pictures_alone(source: Source) -> bool:
