@@ -80,6 +80,9 @@ def convert(config: DictConfig) -> Path:
     if manifest.has_patients and not hidden:
         print("Note: patients and file names go along as they are; data.ids=hashed hides them", file=sys.stderr)
     print(f"Import: {hint}", flush=True)
+    if queue is not None:
+        print("Answers, of tables those in the column answer, come back with ssl-robust relabel import "
+              f"run={settings['queue']} from=labelstudio|cvat|fiftyone|csv path=FILE", flush=True)  # fmt: skip
     return out
 
 

@@ -44,6 +44,6 @@ def to_decide(campaign: Campaign) -> pd.DataFrame:
     found = table(standing(campaign.ledger().read()), rule="majority")
     queue = campaign.queue
     asked = queue.loc[queue["shown"] == "adjudication", "sample_id"]
-    wanted = found.loc[found["unsettled"] & ~found["sample_id"].isin(asked), "sample_id"]
-    rows = queue[queue["sample_id"].isin(wanted)].drop_duplicates("sample_id")
+    wanted = pd.Series(found.loc[found["unsettled"] & ~found["sample_id"].isin(list(asked)), "sample_id"])
+    rows = pd.DataFrame(queue[queue["sample_id"].isin(wanted.tolist())]).drop_duplicates("sample_id")
     return rows.assign(shown="adjudication").reset_index(drop=True)

@@ -97,6 +97,14 @@ def _next(campaign: Campaign, audited: Mapping[str, Any], run: str, out: Path) -
         data["columns"] = dict.fromkeys(data["columns"])
     stages = [("audit", data)] if campaign.data is None else [("train", campaign.data), ("audit", data)]
     return [
-        " ".join((stage, data_words(node, labels=str(out)), *map(shlex.quote, (*encoder, f"out={Path(run)}-{stage}"))))
+        " ".join((stage, data_words(node, labels=str(out)), *map(shlex.quote, (*encoder, f"out={_new(run, stage)}"))))
         for stage, node in stages
     ]
+
+
+def _new(run: str, stage: str) -> Path:
+    """A directory beside the campaign's that is not there yet: `runs/review-audit`, `runs/review-audit-2`, …"""
+    path, number = Path(f"{Path(run)}-{stage}"), 2
+    while path.exists():
+        path, number = Path(f"{Path(run)}-{stage}-{number}"), number + 1
+    return path

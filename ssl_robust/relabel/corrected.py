@@ -63,27 +63,29 @@ def corrected(campaign: Campaign, data: Mapping[str, Any], *, rule: str, unsure:
         raise UserError(f"{campaign.place} holds no answer yet; read some scans first, with ssl-robust review "
                         f"run={campaign.place}")  # fmt: skip
     answers, scans = table(stand, rule=rule), _as_audited(campaign, data)
-    full = answers.assign(enough=enough_read(answers, campaign.readers))
-    found = scans[["sample_id"]].merge(full, on="sample_id", how="left")
-    if not (read := found["n_readers"].notna()).any():
+    enough = pd.array(enough_read(answers, campaign.readers), dtype="boolean")
+    found = answers.assign(enough=enough).set_index("sample_id").reindex(scans["sample_id"].tolist())
+    read = found["n_readers"].notna().to_numpy(dtype=bool)
+    if not read.any():
         raise UserError(
             f"the answers in {campaign.place} are of other scans (e.g. {stand[0].sample_id!r} where the data have "
             f"{scans['sample_id'].iloc[0]!r}); the data have changed since, put back what was audited"
         )
-    enough = found["enough"].fillna(False).astype(bool)
-    settled = enough & found["consensus"].notna()
-    unsure_all = enough & ~settled & found.filter(regex=f"^{COLUMN}").isna().all(axis=1)
-    before = scans["label"]
-    after = before.mask(settled, found["consensus"])
+    found = found.reset_index(drop=True)
+    full, label = found["enough"].fillna(False).to_numpy(dtype=bool), pd.Series(found["consensus"])
+    settled = full & label.notna().to_numpy(dtype=bool)
+    doubted = full & ~settled & found.filter(regex=f"^{COLUMN}").isna().to_numpy(dtype=bool).all(axis=1)
+    before = pd.Series(scans["label"])
+    after = before.mask(settled, label)
     if unsure == "drop":
-        after = after.mask(unsure_all)
+        after = after.mask(doubted)
     made = scans.assign(label=after.astype("string"), label_before=before, read_by=found["read_by"],
                         n_readers=found["n_readers"].fillna(0).astype("int64"), read_at=found["read_at"])  # fmt: skip
-    changed = settled & (after != before).fillna(True)
+    changed = settled & (after != before).fillna(True).to_numpy(dtype=bool)
     return Corrected(
         pd.DataFrame(made[[name for name in COLUMNS if name in made]]), answers, n_changed=int(changed.sum()),
-        n_confirmed=int((settled & ~changed).sum()), n_unsure=int(unsure_all.sum()),
-        n_open=int((read & ~settled & ~unsure_all).sum()),
+        n_confirmed=int((settled & ~changed).sum()), n_unsure=int(doubted.sum()),
+        n_open=int((read & ~settled & ~doubted).sum()),
     )  # fmt: skip
 
 
@@ -96,9 +98,11 @@ def _as_audited(campaign: Campaign, data: Mapping[str, Any]) -> pd.DataFrame:
     place = Path(campaign.audit).expanduser()
     if (file := find_audit_table(place)) is None:
         raise UserError(f"{place} holds no table of an audit; make the audit of this campaign again")
-    audit, ids, own = read_audit_table(file).set_index("sample_id")["label"], scans["sample_id"], scans["label"]
-    label = own.mask(ids.isin(audit.index).to_numpy(dtype=bool), ids.map(audit)).astype("string")
-    other = int((label.fillna("") != own.fillna("")).sum())
+    audit = read_audit_table(file)
+    labels = dict(zip(audit["sample_id"], audit["label"], strict=True))
+    ids, own = pd.Series(scans["sample_id"]), pd.Series(scans["label"])
+    label = own.mask(ids.isin(list(labels)).to_numpy(dtype=bool), ids.map(labels)).astype("string")
+    other = int((label.fillna("") != own.fillna("")).to_numpy(dtype=bool).sum())
     if other and read_json(place / "audit.json").get("noise") is None:  # which is there to change labels
         print(f"Note: {other:,} labels of the data are not those that were audited; the audited ones count",
               file=sys.stderr)  # fmt: skip

@@ -34,7 +34,7 @@ class Ledger:
         path: `ledger.jsonl`; it is made with the first answer. A last line that a crash has torn is repaired now.
 
     Raises:
-        UserError: a line before the last one is no answer.
+        UserError: a line is no answer, and not one that was torn.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -104,22 +104,21 @@ class Ledger:
         file.seek(self._place)
         lines = BytesIO(file.read()).readlines()
         for number, line in enumerate(lines, start=1):
-            answer = _parsed(line)
-            whole = answer is not None and line.endswith(b"\n")
-            if not whole and number < len(lines):
+            answer, ended = _parsed(line), line.endswith(b"\n")
+            if answer is None and (number < len(lines) or (ended and _is_json(line))):
                 raise UserError(
-                    f"line {self._lines + 1} of {self.path} is no answer, and a crash can tear the last one only; put "
-                    "the file back from a copy, or mend or delete that line"
+                    f"line {self._lines + 1} of {self.path} is no answer that this version knows, and no line that a "
+                    "crash has torn; update ssl-robust, or put the file back from a copy"
                 )
-            if not whole and not alone:
+            if not alone and (answer is None or not ended):
                 return False
             if answer is None:
                 self._cut_off(file, line)
                 break
-            if not whole:  # a crash took no more than the end of the line
+            if not ended:  # a crash took no more than the end of the line
                 _write(file, b"\n")
             self._answers.setdefault(answer.id, answer)
-            self._place, self._lines = self._place + len(line) + (not whole), self._lines + 1
+            self._place, self._lines = self._place + len(line) + (not ended), self._lines + 1
         return True
 
     def _cut_off(self, file: FileIO, line: bytes) -> None:
@@ -169,6 +168,14 @@ def _parsed(line: bytes) -> Answer | None:
         return None
     fits = all(isinstance(values[name], _KINDS[str(kind)]) for name, kind in _FIELDS.items())
     return answer if fits and answer.shown in SHOWN else None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _write(file: FileIO, text: bytes) -> None:

@@ -71,16 +71,16 @@ def summarize(campaign: Campaign) -> dict[str, Any]:
     draws = stage_defaults("audit")["bootstrap"]
     stand = standing(campaign.ledger().read())
     answers = table(stand, rule="majority")
-    read = answers[enough_read(answers, campaign.readers)].sort_values("read_at", kind="stable")
+    read = pd.DataFrame(answers[enough_read(answers, campaign.readers)]).sort_values("read_at", kind="stable")
     sure = pd.DataFrame(read[read["consensus"].notna()])
     wrong = (sure["consensus"] != sure["given"]).fillna(True).to_numpy(dtype=bool)
     left = left_of(campaign, level=level)
-    n_asked = campaign.queue["sample_id"].nunique()
+    asked = set(campaign.queue["sample_id"])
     return {
-        "n": campaign.n, "n_asked": n_asked, "n_read": len(read), "n_answers": len(stand),
-        "n_open": n_asked - int(campaign.queue["sample_id"].drop_duplicates().isin(read["sample_id"]).sum()),
+        "n": campaign.n, "n_asked": len(asked), "n_read": len(read), "n_answers": len(stand),
+        "n_open": len(asked - set(read["sample_id"])),
         "n_wrong": int(wrong.sum()), "n_right": int((~wrong).sum()), "n_unsure": len(read) - len(sure),
-        "n_unsettled": int(answers["unsettled"].sum()),
+        "n_unsettled": int(answers["unsettled"].to_numpy(dtype=bool).sum()),
         "classes": _by_class(sure, wrong, campaign.classes),
         "shown": _by_kind(campaign, sure, wrong),
         "found": np.cumsum(wrong).tolist(),
@@ -96,7 +96,7 @@ def _by_class(sure: pd.DataFrame, wrong: np.ndarray, classes: Sequence[str]) -> 
     rows = []
     for name in classes:
         own = (sure["given"] == name).fillna(False).to_numpy(dtype=bool)
-        taken = sure["consensus"][own & wrong].value_counts()
+        taken = pd.Series(sure["consensus"].to_numpy(dtype=object)[own & wrong]).value_counts()
         rows.append({"name": name, "n": int(own.sum()), "n_wrong": int((own & wrong).sum()),
                      "taken_for": str(taken.index[0]) if len(taken) else None})  # fmt: skip
     return rows
@@ -104,8 +104,9 @@ def _by_class(sure: pd.DataFrame, wrong: np.ndarray, classes: Sequence[str]) -> 
 
 def _by_kind(campaign: Campaign, sure: pd.DataFrame, wrong: np.ndarray) -> list[dict[str, Any]]:
     """Errors among the scans that the sampler chose and among those that were drawn at random."""
-    kinds = campaign.queue.drop_duplicates("sample_id").set_index("sample_id")["shown"]
-    own = sure["sample_id"].map(kinds).to_numpy(dtype=object)
+    queue = campaign.queue.iloc[::-1]  # the first showing counts
+    kinds = dict(zip(queue["sample_id"], queue["shown"], strict=True))
+    own = np.array([kinds.get(name) for name in sure["sample_id"]], dtype=object)
     return [{"kind": kind, "n": int((own == kind).sum()), "n_wrong": int(wrong[own == kind].sum())}
             for kind in ("rank", "control")]  # fmt: skip
 

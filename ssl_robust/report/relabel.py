@@ -9,6 +9,8 @@ from ssl_robust.relabel.campaign import read_campaign
 from ssl_robust.relabel.summary import summarize
 from ssl_robust.report.plots import Curve, plot
 
+_TELLING = 20  # scans drawn at random; the rate of fewer is no line to compare with
+
 
 def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     """Values for `relabel.html`, of the campaign as it stands.
@@ -19,22 +21,23 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     """
     campaign = read_campaign(directory)
     summary = summarize(campaign)
-    found = summary["found"]
+    found, left = summary["found"], summary["left"]
+    by_chance = left["rate"] if left["n_control"] >= _TELLING else None
     return {
         "summary": summary,
         "blind": campaign.blind,
         "n_needed": campaign.readers,
         "n_rounds": len(campaign.rounds),
         "place": directory.name,
-        "plots": [_found_plot(found, summary["left"]["rate"])] if found else [],
+        "plots": [_found_plot(found, by_chance)] if found else [],
     }
 
 
-def _found_plot(found: list[int], rate: float) -> Any:
-    """Wrong labels found, beside what reading at random finds."""
+def _found_plot(found: list[int], by_chance: float | None) -> Any:
+    """Wrong labels found, beside what reading at random finds, where that is known."""
     x = list(range(1, len(found) + 1))
     curves = [Curve("in this order", x, found)]
-    if rate == rate:
+    if by_chance is not None:
         ends = [0, len(found)]
-        curves.append(Curve("at random", ends, [rate * end for end in ends], color=3, dashed=True))
+        curves.append(Curve("at random", ends, [by_chance * end for end in ends], color=3, dashed=True))
     return plot(curves, x="labels read", title="Wrong labels found")

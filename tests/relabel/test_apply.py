@@ -189,7 +189,7 @@ def test_a_label_changes_once_as_many_readers_as_asked_for_have_looked(tmp_path,
     assert corrected(campaign, folder, rule="majority", unsure="drop").table["label"][2] == "malignant"
 
 
-def test_what_cannot_be_applied_is_said(tmp_path, folder, csv):
+def test_what_cannot_be_applied_is_said(tmp_path, folder, csv, capsys):
     make_audit(tmp_path / "audit", csv)
     campaign = make_campaign(tmp_path / "review", tmp_path / "audit")
     words = [f"run={campaign.place}", f"out={tmp_path / 'c.csv'}"]
@@ -202,7 +202,9 @@ def test_what_cannot_be_applied_is_said(tmp_path, folder, csv):
     command(words)
     with pytest.raises(UserError, match="c.csv is there already.*overwrite=true"):
         command(words)
+    (tmp_path / "review-train").mkdir()
     command([*words, "overwrite=true"])
+    assert f"out={tmp_path / 'review-train-2'}" in capsys.readouterr().out
     own = csv["path"]
     before = Path(own).read_bytes()
     with pytest.raises(UserError, match="is what data.path reads"):

@@ -136,6 +136,17 @@ def test_what_would_not_read_back_is_not_written(tmp_path, values):
     assert ledger.read() == []
 
 
+def test_a_last_line_that_only_a_newer_version_knows_is_not_cut_off(tmp_path):
+    path = tmp_path / "l.jsonl"
+    Ledger(path).append(FIRST)
+    later = json.dumps({**dataclasses.asdict(another("a-2")), "shown": "in a dream"}) + "\n"
+    whole = path.read_text(encoding="utf-8") + later
+    path.write_text(whole, encoding="utf-8")
+    with pytest.raises(UserError, match="line 2 of .* is no answer that this version knows"):
+        Ledger(path)
+    assert path.read_text(encoding="utf-8") == whole
+
+
 def test_what_a_newer_version_adds_to_a_line_is_passed_over(tmp_path):
     path = tmp_path / "l.jsonl"
     path.write_text(json.dumps({**dataclasses.asdict(FIRST), "mood": "tired"}) + "\n", encoding="utf-8")
