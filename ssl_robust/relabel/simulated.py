@@ -15,12 +15,11 @@ from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import noise_labels
 from ssl_robust.overrides import check
 from ssl_robust.quoting import quote_paths
+from ssl_robust.relabel.effort import answers_to_halve, answers_to_reach
 from ssl_robust.relabel.simulate import (
     ORACLE,
     RANDOM,
     Trial,
-    answers_to_halve,
-    answers_to_reach,
     first_pool,
     run_policy,
 )

@@ -47,9 +47,8 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    numbers = {
-        str(name): column.astype("Float64").astype("float64") for name, column in table.items() if name != "policy"
-    }
+    named = [(str(name), column) for name, column in table.items() if name != "policy"]
+    numbers = {name: column.astype("Float64").astype("float64") for name, column in named}
     return table.assign(**numbers)
 
 
