@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssl_robust.relabel.simulate import answers_to_reach
+from ssl_robust.relabel.effort import answers_to_reach
 
 DEFAULT, RANDOM, ORACLE = "audit", "random", "oracle"
 _CELL = ["policy", "set", "noise"]

@@ -29,13 +29,12 @@ from _relabel_summary import summary
 from sklearn.metrics import average_precision_score
 
 from ssl_robust.noise.corruption import Corruption, corrupt
+from ssl_robust.relabel.effort import answers_to_halve, answers_to_reach
 from ssl_robust.relabel.sampler import Pool
 from ssl_robust.relabel.simulate import (
     ORACLE,
     RANDOM,
     Trial,
-    answers_to_halve,
-    answers_to_reach,
     first_pool,
     run_policy,
     until,

@@ -21,7 +21,8 @@ CASES = [
 def test_every_stage_has_a_root_that_composes(stage):
     config, _ = check(stage, [], fill=True)
     assert config.seed == 0
-    assert config.out == f"runs/{stage}"
+    # A campaign lies where `review` looks for one.
+    assert config.out == ("runs/review" if stage == "relabel" else f"runs/{stage}")
 
 
 @pytest.mark.parametrize(("stage", "group", "choice"), CASES, ids=lambda value: str(value))

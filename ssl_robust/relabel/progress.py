@@ -24,8 +24,9 @@ def left_of(campaign: Campaign, *, level: float) -> Remaining:
     wrong = {name: answer is not None and answer != given[name] for name, answer in answers.items() if name in given}
     known = [name in wrong for name in campaign.control]
     m = known.index(False) if not all(known) else len(known)
-    unread = queue[~queue["sample_id"].isin(list(wrong))].drop_duplicates("sample_id")
-    p_wrong = unread["p_mislabeled"].to_numpy(dtype=np.float64)
+    named = zip(queue["sample_id"], queue["p_mislabeled"], strict=True)
+    unread = {name: p for name, p in named if name not in wrong}  # in the order of asking, each scan once
+    p_wrong = np.array(list(unread.values()), dtype=np.float64)
     return remaining(
         _draws(campaign, wrong), np.array([wrong[name] for name in campaign.control[:m]], dtype=bool), n=campaign.n,
         n_answered=len(wrong), n_found=sum(wrong.values()), p_wrong=p_wrong if len(p_wrong) else None, level=level,

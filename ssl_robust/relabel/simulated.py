@@ -15,12 +15,11 @@ from ssl_robust.data.written import write_table
 from ssl_robust.noise.corruption import noise_labels
 from ssl_robust.overrides import check
 from ssl_robust.quoting import quote_paths
+from ssl_robust.relabel.effort import answers_to_halve, answers_to_reach
 from ssl_robust.relabel.simulate import (
     ORACLE,
     RANDOM,
     Trial,
-    answers_to_halve,
-    answers_to_reach,
     first_pool,
     run_policy,
 )
@@ -140,12 +139,14 @@ def summarized(ends: pd.DataFrame) -> pd.DataFrame:
     Args:
         ends: of `compare`.
     """
-    filled = ends.fillna(dict.fromkeys(_KEYS, _LAST))
-    means = filled.groupby("policy", sort=False)[list(_KEYS)].mean()
-    random = means.loc[RANDOM] if RANDOM in means.index else pd.Series(np.nan, index=list(_KEYS))
-    for key in _KEYS:
-        means[f"{key}_of_random"] = means[key] / random[key] if random[key] else np.nan
-    return means.reset_index()
+    rows = []
+    for policy in dict.fromkeys(ends["policy"]):
+        own = ends.loc[ends["policy"] == policy]
+        rows.append({"policy": policy, **{key: float(own[key].fillna(_LAST).mean()) for key in _KEYS}})
+    random = next((row for row in rows if row["policy"] == RANDOM), dict.fromkeys(_KEYS, 0.0))
+    for row in rows:
+        row |= {f"{key}_of_random": row[key] / random[key] if random[key] else np.nan for key in _KEYS}
+    return pd.DataFrame(rows)
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

@@ -48,7 +48,8 @@ def relabel(config: DictConfig) -> Path:
     n_shown = campaign.rounds[-1]["n_shown"]
     print(f"Round {len(campaign.rounds)}: {n_shown:,} to read of {len(subject):,} labels", flush=True)
     if goes_on:
-        print(left_of(campaign, level=settings["level"]).sentence().capitalize(), flush=True)
+        sentence = left_of(campaign, level=settings["level"]).sentence()
+        print(sentence[0].upper() + sentence[1:], flush=True)
     return run.path
 
 

@@ -118,16 +118,17 @@ def read_subject(audit: str | Path) -> Subject:
     if file is None:
         raise UserError(f"{audit} is an unfinished audit; continue it with the same command and resume=true")
     table = read_audit_table(file)
-    table = table[table["rank"].notna()].reset_index(drop=True)
+    table = pd.DataFrame(table[table["rank"].notna()].reset_index(drop=True))
     classes = tuple(str(each["name"]) for each in read_json(place / "audit.json")["classes"])
     labels = pd.Index(classes).get_indexer(pd.Index(table["label"].to_numpy(dtype=object)))
-    wrong = table["p_mislabeled"] if "p_mislabeled" in table else table["score"]
+    scores = pd.Series(table["score"])
+    wrong = pd.Series(table["p_mislabeled"]) if "p_mislabeled" in table else scores
     return Subject(
         place, config, classes, table["sample_id"].to_numpy(dtype=object), labels,
         table["suggested_label"].to_numpy(dtype=object),
-        wrong.fillna(table["score"]).to_numpy(dtype=np.float64),
+        wrong.fillna(scores).to_numpy(dtype=np.float64),
         [each or [] for each in table["neighbors"]] if "neighbors" in table else [[] for _ in labels],
-        _clusters(place / "duplicates.csv", table["sample_id"]),
+        _clusters(place / "duplicates.csv", pd.Series(table["sample_id"])),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -33,20 +34,21 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     facts = read_json(directory / "simulate.json")
     curves, policies = (_numbers(read_table(directory / name)) for name in ("curves.csv", "policies.csv"))
     measured = list(MEASURES) if facts["n_test"] else ["noise"]
-    rows = policies.sort_values("to_halve", kind="stable").to_dict("records")
+    rows: list[dict[str, Any]] = policies.sort_values("to_halve", kind="stable").to_dict("records")
     own = [row for row in rows if row["policy"] not in _BOUNDS]
     last = max(run["config"]["budgets"])
     return {
         "facts": facts,
         "rows": rows,
         "best": own[0] if own else None,
-        "plots": [_plot(curves[curves["share"] <= last + 0.01], name) for name in measured],
+        "plots": [_plot(pd.DataFrame(curves[curves["share"] <= last + 0.01]), name) for name in measured],
         "random": next((row for row in rows if row["policy"] == "random"), None),
     }
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    numbers = {name: pd.to_numeric(table[name]).astype("float64") for name in table if name != "policy"}
+    named = [(str(name), column) for name, column in table.items() if name != "policy"]
+    numbers = {name: column.astype("Float64").astype("float64") for name, column in named}
     return table.assign(**numbers)
 
 
@@ -55,7 +57,9 @@ def _plot(curves: pd.DataFrame, measure: str) -> Markup:
     lines = []
     for number, (policy, group) in enumerate(curves.groupby("policy", sort=False)):
         # Budgets are shares that are rounded to answers, alike in all seeds up to one answer.
-        mean = group.groupby(group.groupby("seed").cumcount())[["share", measure]].mean()
-        values = {"x": 100 * mean["share"], "y": mean[measure], "color": 1 + number % 6}
+        by_seed = [each for _, each in group.groupby("seed")]
+        x = 100 * np.mean([each["share"].to_numpy() for each in by_seed], axis=0)
+        y = np.mean([each[measure].to_numpy() for each in by_seed], axis=0)
+        values = {"x": x, "y": y, "color": 1 + number % 6}
         lines.append(Curve(str(policy), **values, dashed=policy in _BOUNDS, marked=True))
     return plot(lines, x="answers, % of the scans", title=MEASURES[measure], names_below=True)

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from pools import SETTINGS, trial
 
+from ssl_robust.relabel.effort import answers_to_halve, answers_to_reach
 from ssl_robust.relabel.simulate import (
     ORACLE,
     Campaign,
-    answers_to_halve,
-    answers_to_reach,
     first_pool,
     run_policy,
     until,

@@ -188,8 +188,8 @@ def test_a_campaign_goes_on_with_its_own_audit(audit, tmp_path):
     assert read_campaign(out).seed == 3
     with pytest.raises(UserError, match="is about"):
         start_review(tmp_path / "other", out, n=10, resume=True)
-    for _ in range(3):
-        start_review(run, out, n=50, resume=True, sampler="random", repeat=0)
+    while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait for a round of its own
+        start_review(run, out, n=80, resume=True, sampler="random", repeat=0)
     with pytest.raises(UserError, match="nothing is left to ask about"):
         start_review(run, out, n=50, resume=True, sampler="random")
 
