@@ -50,24 +50,24 @@ function ramp(top, low, high, inverted) {
   return colors;
 }
 
-/** What a path holds; asked for again while the server is away. */
-async function fetched(path) {
-  let answer = null;
-  for (let wait = 250; answer === null; wait = Math.min(2 * wait, 4000)) {
+/** What `read` makes of a path's answer; asked for again while the server is away, or went away in the middle. */
+async function fetched(path, read) {
+  for (let wait = 250; ; wait = Math.min(2 * wait, 4000)) {
     try {
-      answer = await fetch(path);
-    } catch {
+      const answer = await fetch(path);
+      if (answer.ok) return await read(answer);
+      throw new Error(answer.status === 422 ? (await answer.text()).trim() : `the server says ${answer.status}`);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;  // which is what a broken connection is
       await new Promise((resolve) => { setTimeout(resolve, wait); });
     }
   }
-  if (!answer.ok) throw new Error(answer.status === 422 ? (await answer.text()).trim() : `the server says ${answer.status}`);
-  return answer;
 }
 
 export async function loadScan(path) {
-  const answer = await fetched(path);
-  const [width, height, kind, window] = ["Width", "Height", "Kind", "Window"].map((each) => answer.headers.get(`Scan-${each}`));
-  return new Scan(Number(width), Number(height), kind, window.split(" ").map(Number), await answer.arrayBuffer());
+  const [headers, buffer] = await fetched(path, async (answer) => [answer.headers, await answer.arrayBuffer()]);
+  const [width, height, kind, window] = ["Width", "Height", "Kind", "Window"].map((each) => headers.get(`Scan-${each}`));
+  return new Scan(Number(width), Number(height), kind, window.split(" ").map(Number), buffer);
 }
 
 /** The scans that a reader is about to see, read before they are asked for; whoever is not wanted any more is let go. */
@@ -122,5 +122,5 @@ export class Shelf {
 }
 
 async function loadStrip(position) {
-  return createImageBitmap(await (await fetched(`scan/${position}/neighbors`)).blob());
+  return createImageBitmap(await fetched(`scan/${position}/neighbors`, (answer) => answer.blob()));
 }
