@@ -1,4 +1,4 @@
-"""Stage three: rank the labels by how likely they are wrong.
+"""After stage three: ask readers about the labels that matter, round by round, and apply what they said.
 
 Takes the same arguments as `ssl-robust relabel`; `python pipelines/relabel.py --help` lists them.
 """
