@@ -1,7 +1,7 @@
 """What the server says to a browser, without one."""
 
 import pytest
-from campaigns import CLASSES, draw_folder, lines, make_campaign
+from review_campaigns import CLASSES, draw_folder, lines, make_campaign
 from starlette.testclient import TestClient
 
 from ssl_robust.relabel.review.app import make_app

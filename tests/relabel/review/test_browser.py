@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from campaigns import CLASSES, Local, Server, draw_folder, lines, make_campaign
+from review_campaigns import CLASSES, Local, Server, draw_folder, lines, make_campaign
 from PIL import Image
 
 from ssl_robust.data.manifest import data_settings

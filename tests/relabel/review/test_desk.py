@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pandas as pd
 import pytest
-from campaigns import CLASSES, lines
+from review_campaigns import CLASSES, lines
 
 from ssl_robust.relabel.answer import Answer
 from ssl_robust.relabel.campaign import add_round, start_campaign

@@ -5,7 +5,7 @@ import socket
 import stat
 
 import pytest
-from campaigns import draw_folder, make_campaign
+from review_campaigns import draw_folder, make_campaign
 
 from ssl_robust.cli import run
 from ssl_robust.data.written import write_table
