@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from review_campaigns import CLASSES, Local, Server, draw_folder, lines, make_campaign
 from PIL import Image
+from review_campaigns import CLASSES, Local, Server, draw_folder, lines, make_campaign
 
 from ssl_robust.data.manifest import data_settings
 
