@@ -71,7 +71,8 @@ STAGES = {
     "audit": Stage(
         "ssl_robust.audit.stage:audit",
         "rank the labels by how likely they are wrong",
-        "sort the table in {out} by its column rank and read it with an expert from 1 on; the report shows that order",
+        "read the suspects, with an expert, in the order of the column rank; on a page of this computer\n"
+        "  ssl-robust review run={out} out={out}-review",
     ),
     "relabel": Stage(
         "ssl_robust.relabel.stage:relabel",

@@ -112,8 +112,8 @@ def test_several_processes_are_refused_where_they_would_do_the_same(stage, tmp_p
     assert "audit was started as 2 processes" in capsys.readouterr().err
 
 
-def test_the_advice_after_an_audit_knows_that_the_table_is_in_the_order_of_the_data():
-    assert STAGES["audit"].next_step.startswith("sort the table in {out} by its column rank")
+def test_the_advice_after_an_audit_is_to_read_the_suspects():
+    assert "ssl-robust review run={out}" in STAGES["audit"].next_step
 
 
 def test_the_next_command_can_be_copied(monkeypatch, tmp_path, capsys):

@@ -107,10 +107,14 @@ def _write(
     history.best_test = calibration.apply(raw).astype(np.float32)
     write_results(out, history, job.gradients.variance(), interval=settings["interval"], seed=settings["seed"],
                   n_seen=prepared.n_seen)  # fmt: skip
+    test = measured(task, raw, history.best_test)
+    print(
+        f"The classifier as it is saved, calibrated: test balanced accuracy {test['balanced_accuracy']:.3f}", flush=True
+    )
     write_json(out / "train.json", {
         "noise": doubts.as_record(),
         "remedy": {"name": choice.remedy, "why": choice.why, "strategy": choice.strategy},
         "calibration": calibration.as_record(),
-        "test": measured(task, raw, history.best_test),
+        "test": test,
         "classes": list(task.manifest.classes),
     })  # fmt: skip

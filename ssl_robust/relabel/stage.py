@@ -138,7 +138,8 @@ def _continue(campaign: Campaign, subject: Subject, settings: Mapping[str, Any])
     closed = np.isin(subject.ids, campaign.queue["sample_id"].to_numpy(dtype=object))
     if closed.all():
         raise UserError(
-            f"all {len(subject):,} scans of {campaign.place} are in its queue; nothing is left to ask about"
+            f"all {len(subject):,} scans of {campaign.place} are in its queue already; read on with `ssl-robust review "
+            f"run={campaign.place}`, or go on with `ssl-robust relabel apply run={campaign.place} out=corrected.csv`"
         )
     queue = next_round(
         subject, settings, answers=answers_of(campaign), permutation=permutation, closed=closed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,15 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
         "blind": campaign.blind,
         "n_needed": campaign.readers,
         "n_rounds": len(campaign.rounds),
-        "place": directory.name,
+        "place": _typed(directory, run),
         "plots": [_found_plot(found, by_chance)] if found else [],
     }
+
+
+def _typed(directory: Path, run: Mapping[str, Any]) -> str:
+    """The directory as it was typed, for commands; of an absolute one, which may name people, its own name."""
+    typed = str(run.get("config", {}).get("out") or directory)
+    return directory.name if Path(typed).expanduser().is_absolute() else shlex.quote(typed)
 
 
 def _found_plot(found: list[int], by_chance: float | None) -> Any:

@@ -190,7 +190,7 @@ def test_a_campaign_goes_on_with_its_own_audit(audit, tmp_path):
         start_review(tmp_path / "other", out, n=10, resume=True)
     while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait for a round of its own
         start_review(run, out, n=80, resume=True, sampler="random", repeat=0)
-    with pytest.raises(UserError, match="nothing is left to ask about"):
+    with pytest.raises(UserError, match="are in its queue already; read on with `ssl-robust review run="):
         start_review(run, out, n=50, resume=True, sampler="random")
 
 
