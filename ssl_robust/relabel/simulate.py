@@ -151,7 +151,7 @@ class Campaign:
     def _answer(self, showing: Showing, budget: int) -> None:
         """Ask until the budget is used up."""
         n_open, n_before = int((~self.closed).sum()), self._n_before()
-        drawn = []
+        drawn, n_unsure = [], 0
         wrong = self.curve[-1][1]
         for row, shown in zip(showing.rows.tolist(), showing.shown.tolist(), strict=True):
             if self.expert.charged >= budget:
@@ -160,6 +160,7 @@ class Campaign:
             self.closed[row] = True
             if shown == "control":
                 drawn.append(answer is not None and answer != self.trial.given[row])
+                n_unsure += answer is None
             if shown != "repeat":
                 self.unsure[row] = answer is None
                 self.answered[row] = answer is not None
@@ -167,7 +168,7 @@ class Campaign:
                 self.labels[row] = self.labels[row] if answer is None else answer
                 wrong += self.labels[row] != self.trial.truth[row]
             self.curve.append((self.expert.charged, int(wrong)))
-        self.rounds.append(Draws(np.array(drawn, dtype=bool), n_open, n_before))
+        self.rounds.append(Draws(np.array(drawn, dtype=bool), n_open, n_before, n_unsure))
 
     def _n_before(self) -> int:
         return int((self.labels != self.trial.given)[self.closed].sum())
