@@ -217,6 +217,21 @@ def test_policies_are_compared_from_the_command_line(audit, tmp_path, capsys):
     assert main(words) == 2  # there is a run already
 
 
+def test_policies_are_compared_without_a_test_split(audit, tmp_path):
+    """Nothing measures a classifier, and nothing is claimed of one; how soon the noise halves is known."""
+    home, out = audit[0].parent, tmp_path / "policies"
+    table = pd.read_csv(home / "labels.csv").drop(columns="split")
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    data = ["data=embeddings", f"data.path={home}/vectors.npy", f"data.labels={tmp_path}/labels.csv"]
+    words = ["relabel", "simulate", *data, "policies=[random,oracle]", "budgets=[0.2]", f"out={out}"]
+    assert main(words) == 0
+    policies = pd.read_csv(out / "policies.csv").set_index("policy")
+    assert policies["to_reach"].isna().all()
+    assert policies["to_reach_of_random"].isna().all()
+    assert policies.loc["oracle", "to_halve"] < policies.loc["random", "to_halve"]
+    assert "to the goal" not in (out / "report.html").read_text(encoding="utf-8")
+
+
 def test_one_answer_is_one_line_whatever_is_asked(audit, tmp_path):
     """Unsettled scans are no answers: two readers who differ leave the label."""
     run, truth = audit
