@@ -188,10 +188,20 @@ def test_a_campaign_goes_on_with_its_own_audit(audit, tmp_path):
     assert read_campaign(out).seed == 3
     with pytest.raises(UserError, match="is about"):
         start_review(tmp_path / "other", out, n=10, resume=True)
-    while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait for a round of its own
+    while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait until it is drawn
         start_review(run, out, n=80, resume=True, sampler="random", repeat=0)
     with pytest.raises(UserError, match="nothing is left to ask about"):
         start_review(run, out, n=50, resume=True, sampler="random")
+
+
+def test_a_copy_is_read_only_where_it_is_asked_for(audit, tmp_path):
+    run, _ = audit
+    out = start_review(run, tmp_path / "review", n=N, control=0, repeat=0)
+    assert len(read_campaign(out).queue) == N - 1  # one picture is there twice
+    with pytest.raises(UserError, match="show pictures in its queue"):
+        start_review(run, out, n=20, resume=True, control=0, repeat=0)
+    start_review(run, out, n=20, resume=True, control=1, repeat=0)
+    assert read_campaign(out).queue["shown"].tolist()[N - 1 :] == ["control"]
 
 
 def test_policies_are_compared_from_the_command_line(audit, tmp_path, capsys):
