@@ -146,8 +146,8 @@ def _continue(campaign: Campaign, subject: Subject, settings: Mapping[str, Any])
     )  # fmt: skip
     if queue.empty:
         raise UserError(f"nothing new to ask about in {campaign.place}: the {int((~closed).sum()):,} scans that are "
-                        "left show pictures in its queue, or repeat= leaves them no place; add control=1 repeat=0 to have "
-                        "them read nevertheless")  # fmt: skip
+                        "left show pictures in its queue, or repeat= leaves them no place; add control=1 repeat=0 to "
+                        "have them read nevertheless")  # fmt: skip
     return add_round(campaign, queue)
 
 
