@@ -82,10 +82,10 @@ def form_opinion(
     order = _order(unit, seed)
     classes = _class_order(labels[order], n_classes)
     given, own = np.argsort(classes)[labels[order]], _by_first(groups[order])
-    counts = _counts(given, np.full(len(given), -1) if pictures is None else pictures[order], n_classes)
     said = np.full(len(given), -1)
     if answers is not None:
         said = np.append(np.argsort(classes), -1)[answers[order]]
+    counts = _counts(given, np.full(len(given), -1) if pictures is None else pictures[order], said, n_classes)
     opinion = _form(unit, order, given, own, counts, said, n_classes, probe, noise_model, seed)
     return _as_given(opinion, np.argsort(order), classes)
 
@@ -163,11 +163,12 @@ def _folds(labels: np.ndarray, groups: np.ndarray, shown: np.ndarray, *, n_folds
     return of_group[groups]
 
 
-def _counts(labels: np.ndarray, pictures: np.ndarray, n_classes: int) -> np.ndarray:
-    """(N,) bool, one of the samples that show one picture under one label."""
+def _counts(labels: np.ndarray, pictures: np.ndarray, said: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) bool, one of the samples that show one picture under one label: one that an expert has answered, if any."""
     places = np.arange(len(labels))
     of_what = np.where(pictures < 0, places, len(labels) + pictures * n_classes + labels)
-    return np.isin(places, np.unique(of_what, return_index=True)[1])
+    best = np.lexsort((places, said < 0))
+    return np.isin(places, best[np.unique(of_what[best], return_index=True)[1]])
 
 
 def _order(unit: UnitRows, seed: int) -> np.ndarray:

@@ -106,13 +106,12 @@ def start_campaign(
     return read_campaign(place, bare=True)
 
 
-def add_round(campaign: Campaign, queue: pd.DataFrame, **facts: Any) -> Campaign:
+def add_round(campaign: Campaign, queue: pd.DataFrame) -> Campaign:
     """Append a round to the queue.
 
     Args:
         campaign: as it is now.
         queue: the new rows, as in `start_campaign`.
-        facts: what is to stand about the round in campaign.json.
 
     Raises:
         ValueError: as in `start_campaign`.
@@ -122,7 +121,7 @@ def add_round(campaign: Campaign, queue: pd.DataFrame, **facts: Any) -> Campaign
     write_table(campaign.place / QUEUE, pd.concat([campaign.queue, added], ignore_index=True))
     about = read_json(campaign.place / ABOUT)
     # A kill before this line leaves rows that belong to no round, which `read_campaign` passes over.
-    write_json(campaign.place / ABOUT, {**about, "rounds": [*campaign.rounds, {"n_shown": len(queue), **facts}]})
+    write_json(campaign.place / ABOUT, {**about, "rounds": [*campaign.rounds, {"n_shown": len(queue)}]})
     return read_campaign(campaign.place, bare=True)
 
 

@@ -33,11 +33,13 @@ class Draws:
         wrong: (m,) bool, whether the answer was another class than the label.
         n_open: labelled scans that were in no queue before this round.
         n_before: wrong labels among those that were; where some have no answer yet, these are counted as wrong.
+        n_unsure: of the draws, those of which nobody was sure: they are not counted as wrong.
     """
 
     wrong: np.ndarray
     n_open: int
     n_before: int
+    n_unsure: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,25 @@ class Remaining:
         most: wrong labels among them, at most, with the confidence `level`.
         level: coverage.
         n_control: draws behind it.
+        n_unsure: draws of which nobody was sure, so that they count as right.
         rate: share of all labels that was wrong at the start, with the bounds `low` and `high` of its interval; NaN
-            without a control answer. Unbiased.
+            without a control answer. As good as unbiased: it stops at the first scan without an answer, and which one
+            that is hangs a little on what the sampler chose.
         low: see `rate`.
         high: see `rate`.
-        next_finds: errors expected in the next scans by the sampler's order; NaN: no probabilities are known.
+        n_next: scans that are queued and come next, at most a hundred.
+        next_finds: errors expected in these by the sampler's order; NaN: no probabilities are known.
     """
 
     n: int
     most: int
     level: float
     n_control: int
+    n_unsure: int
     rate: float
     low: float
     high: float
+    n_next: int
     next_finds: float
 
     @property
@@ -75,10 +82,13 @@ class Remaining:
         if not self.n:
             return "every label has been read"
         left = f"with {self.level:.0%} confidence at most {self.share:.1%} of the remaining {self.n:,} labels are wrong"
+        if self.n_unsure:
+            left += (
+                f" ({self.n_unsure:,} of {self.n_control:,} control scans, of which nobody was sure, count as right)"
+            )
         if np.isnan(self.next_finds):
             return left
-        n = min(_NEXT, self.n)
-        return f"{left}; reading {n} more would find about {self.next_finds:.0f}"
+        return f"{left}; reading {self.n_next} more would find about {self.next_finds:.0f}"
 
 
 def remaining(
@@ -93,15 +103,19 @@ def remaining(
         n: labelled scans.
         n_answered: of which so many have an answer.
         n_found: of which so many had another label.
-        p_wrong: probabilities that the labels without an answer are wrong, in the sampler's order; None: unknown.
+        p_wrong: probabilities that the labels without an answer are wrong, in the sampler's order, as far as
+            they are queued; None: unknown.
         level: coverage of bound and interval, e.g. 0.9.
     """
     total = most_wrong(rounds, n=n, n_answered=n_answered, n_found=n_found, level=level)
     low, high = interval(int(beginning.sum()), len(beginning), level=level)
     rate = float(beginning.mean()) if len(beginning) else np.nan
-    finds = np.nan if p_wrong is None else float(np.sum(p_wrong[:_NEXT]))
-    n_control = sum(len(each.wrong) for each in rounds)
-    return Remaining(n - n_answered, total - n_found, level, n_control, rate, low, high, finds)
+    coming = np.empty(0) if p_wrong is None else p_wrong[:_NEXT]
+    n_control, n_unsure = sum(len(each.wrong) for each in rounds), sum(each.n_unsure for each in rounds)
+    return Remaining(
+        n - n_answered, total - n_found, level, n_control, n_unsure, rate, low, high, len(coming),
+        float(coming.sum()) if len(coming) else np.nan,
+    )  # fmt: skip
 
 
 def most_wrong(rounds: Sequence[Draws], *, n: int, n_answered: int, n_found: int, level: float) -> int:

@@ -12,7 +12,8 @@ def answers_to_halve(curve: np.ndarray) -> float:
 
 
 def answers_to_reach(answers: np.ndarray, values: np.ndarray, goal: float) -> float:
-    """The answers at which a rising curve passes a goal, straight between its points; NaN: never.
+    """The answers at which a rising curve passes a goal, straight between its points; NaN: never, or
+    nothing was measured.
 
     A measure on few scans goes up and down by chance, and its first time above a goal is luck; so the rising curve
     nearest to it is taken (isotonic regression, Barlow et al. 1972).
@@ -20,8 +21,10 @@ def answers_to_reach(answers: np.ndarray, values: np.ndarray, goal: float) -> fl
     Args:
         answers: (n,) ascending.
         values: (n,).
-        goal: value to reach.
+        goal: value to reach; NaN where nothing was measured.
     """
+    if np.isnan(goal):
+        return np.nan
     from sklearn.isotonic import IsotonicRegression
 
     rising = IsotonicRegression().fit_transform(answers, values)

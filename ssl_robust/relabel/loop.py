@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssl_robust.relabel.answers import standing, table
+from ssl_robust.relabel.answers import enough_read, standing, table
 from ssl_robust.relabel.campaign import Campaign
 from ssl_robust.relabel.queue import Rules, Showing, fill_queue
 from ssl_robust.relabel.sampler import Pool, score
@@ -50,7 +50,7 @@ def answers_of(campaign: Campaign) -> dict[str, str | None]:
         campaign: with its ledger.
     """
     found = table(standing(campaign.ledger().read()), rule="majority")
-    enough = found["n_readers"] >= campaign.readers
+    enough = enough_read(found, campaign.readers)
     settled = found["consensus"].mask(found["unsettled"]).to_numpy(dtype=object, na_value=None)
     return {name: label for name, label, full in zip(found["sample_id"], settled, enough, strict=True) if full}
 

@@ -30,7 +30,7 @@ class Rules:
     Attributes:
         n: showings; with `per_patient`, patients that are opened.
         control: share of these that is drawn at random.
-        repeat: share of these that is shown a second time.
+        repeat: share of these that is shown a second time; with `per_patient`, none is.
         class_quota: share of the sampler's choice that is dealt out to the labels' classes alike.
         per_patient: whether all scans of a patient are asked together, and cost one.
         shuffled: whether the sampler's choice is shown in random order, so that its place says nothing of a label.
@@ -46,7 +46,7 @@ class Rules:
 
 def fill_queue(
     scores: np.ndarray, rules: Rules, *, closed: np.ndarray, labels: np.ndarray, patients: np.ndarray,
-    clusters: np.ndarray, permutation: np.ndarray, seed: int, again: np.ndarray | None = None,
+    clusters: np.ndarray, permutation: np.ndarray, seed: int,
 ) -> Showing:  # fmt: skip
     """The next round.
 
@@ -56,26 +56,25 @@ def fill_queue(
         closed: (N,) bool, scans that were queued before.
         labels: (N,) ints, for quotas.
         patients: (N,) ints from 0.
-        clusters: (N,) copies of one picture share a number, -1 = none; one of them is asked in a round.
+        clusters: (N,) copies of one picture share a number, -1 = none; one of them is asked, in whichever round, and
+            others only where the control sample draws them.
         permutation: (N,) rows in the random order of the control sample.
         seed: of the places of control scans and repeats.
-        again: rows that may be repeated; None: those of this round.
     """
     rng = np.random.default_rng(seed)
     n_control, n_repeat = round(rules.control * rules.n), round(rules.repeat * rules.n)
     control = permutation[~closed[permutation]][:n_control]
-    open_rows = np.flatnonzero(~closed)
-    open_rows = open_rows[~np.isin(open_rows, control)]
-    wanted = rules.n - len(control) - n_repeat
-    if rules.per_patient:
-        return _by_patient(scores, rules, open_rows, control, patients, wanted, closed, rng)
+    shown = closed.copy()
+    shown[control] = True
+    open_rows = np.flatnonzero(~shown & ~np.isin(clusters, clusters[shown & (clusters >= 0)]))
     ordered = _one_of_a_cluster(_descending(scores, open_rows), clusters)
-    chosen = _with_quota(ordered, labels, wanted, rules.class_quota)
+    if rules.per_patient:
+        return _by_patient(scores, rules, ordered, control, patients, rng)
+    chosen = _with_quota(ordered, labels, rules.n - len(control) - n_repeat, rules.class_quota)
     if rules.shuffled:
         chosen = rng.permutation(chosen)
     mixed = _mixed(chosen, control, rng)
-    candidates = mixed.rows if again is None else again
-    repeated = rng.permutation(candidates)[:n_repeat]
+    repeated = rng.permutation(mixed.rows)[:n_repeat]
     return Showing(np.append(mixed.rows, repeated), np.append(mixed.shown, np.full(len(repeated), "repeat")))
 
 
@@ -114,17 +113,19 @@ def _mixed(chosen: np.ndarray, control: np.ndarray, rng: np.random.Generator) ->
 
 
 def _by_patient(
-    scores: np.ndarray, rules: Rules, open_rows: np.ndarray, control: np.ndarray, patients: np.ndarray, wanted: int,
-    closed: np.ndarray, rng: np.random.Generator,
+    scores: np.ndarray, rules: Rules, ordered: np.ndarray, control: np.ndarray, patients: np.ndarray,
+    rng: np.random.Generator,
 ) -> Showing:  # fmt: skip
     """Patients by the sum of their scans' scores, which is what opening one brings; control scans open theirs."""
-    gain = np.bincount(patients[open_rows], weights=scores[open_rows], minlength=int(patients.max()) + 1)
-    gain[np.bincount(patients[open_rows], minlength=len(gain)) == 0] = -1
+    # A scan that was answered, which scores below zero, brings nothing and keeps no others from being asked.
+    gain = np.bincount(patients[ordered], np.maximum(scores[ordered], 0), minlength=int(patients.max()) + 1)
+    gain[np.bincount(patients[ordered], minlength=len(gain)) == 0] = -1
     gain[patients[control]] = -1
-    opened = np.argsort(-gain, kind="stable")[: max(0, wanted)]
+    opened = np.argsort(-gain, kind="stable")[: max(0, rules.n - len(control))]
     opened = opened[gain[opened] >= 0]
     order = _mixed(rng.permutation(opened) if rules.shuffled else opened, patients[control], rng).rows
     order = order[np.sort(np.unique(order, return_index=True)[1])]  # two control scans may be of one patient
-    members = [_descending(scores, np.flatnonzero((patients == each) & ~closed)) for each in order]
+    asked = np.sort(np.append(ordered, control))
+    members = [_descending(scores, asked[patients[asked] == each]) for each in order]
     rows = np.concatenate([np.empty(0, dtype=np.int64), *members])
     return Showing(rows, np.where(np.isin(rows, control), "control", "rank"))

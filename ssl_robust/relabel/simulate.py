@@ -19,13 +19,26 @@ ORACLE, RANDOM = "oracle", "random"  # bounds: they take no control sample, whic
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A set whose truth is known to the one who measures, and to no sampler.
+class Known:
+    """What samplers see of a set beside its labels.
 
     Attributes:
         vectors: (N, D).
         groups: (N,) ints from 0 without gaps.
         clusters: (N,) copies share a number, -1 = none.
+    """
+
+    vectors: np.ndarray = field(repr=False)
+    groups: np.ndarray = field(repr=False)
+    clusters: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A set whose truth is known to the one who measures, and to no sampler.
+
+    Attributes:
+        known: what samplers see.
         truth: (N,) ints in [0, K).
         given: (N,) ints, of which some are wrong.
         n_classes: K.
@@ -33,9 +46,7 @@ class Trial:
         probe: of both.
     """
 
-    vectors: np.ndarray = field(repr=False)
-    groups: np.ndarray = field(repr=False)
-    clusters: np.ndarray = field(repr=False)
+    known: Known = field(repr=False)
     truth: np.ndarray = field(repr=False)
     given: np.ndarray = field(repr=False)
     n_classes: int
@@ -63,11 +74,10 @@ class Trial:
         """
         own = np.unique(groups[pool], return_inverse=True)[1]
         copies = clusters[pool]
-        known = np.unique(copies[copies >= 0], return_inverse=True)[1]
-        copies = copies.copy()
-        copies[copies >= 0] = known
+        copies[copies >= 0] = np.unique(copies[copies >= 0], return_inverse=True)[1]
         probe = Probe.of(vectors[pool], own, settings["classifier"], seed=seed, others=vectors[others])
-        return cls(vectors[pool], own, copies, truth[pool], given[pool], n_classes, truth[others], probe)
+        known = Known(vectors[pool], own, copies)
+        return cls(known, truth[pool], given[pool], n_classes, truth[others], probe)
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -133,7 +143,8 @@ class Campaign:
             control, repeat = (0.0 if bare else self.settings[name] for name in ("control", "repeat"))
         rules = Rules(n, control, repeat, self.settings["class_quota"], per_patient=False, shuffled=False)
         showing = fill_queue(
-            scores, rules, closed=self.closed, labels=self.labels, clusters=trial.clusters, patients=trial.groups,
+            scores, rules, closed=self.closed, labels=self.labels, clusters=trial.known.clusters,
+            patients=trial.known.groups,
             permutation=self.permutation, seed=seed,
         )  # fmt: skip
         self._answer(showing, budget)
@@ -141,7 +152,7 @@ class Campaign:
     def _pool(self, wanted: int, seed: int) -> Pool:
         trial, labels, answered = self.trial, self.labels.copy(), self.answered.copy()
         return Pool(
-            trial.given, labels, answered, trial, trial.n_classes, wanted, seed, self.settings, None, trial.probe
+            trial.given, labels, answered, trial.known, trial.n_classes, wanted, seed, self.settings, None, trial.probe
         )
 
     def believed(self) -> float:
@@ -151,7 +162,7 @@ class Campaign:
     def _answer(self, showing: Showing, budget: int) -> None:
         """Ask until the budget is used up."""
         n_open, n_before = int((~self.closed).sum()), self._n_before()
-        drawn = []
+        drawn, n_unsure = [], 0
         wrong = self.curve[-1][1]
         for row, shown in zip(showing.rows.tolist(), showing.shown.tolist(), strict=True):
             if self.expert.charged >= budget:
@@ -160,6 +171,7 @@ class Campaign:
             self.closed[row] = True
             if shown == "control":
                 drawn.append(answer is not None and answer != self.trial.given[row])
+                n_unsure += answer is None
             if shown != "repeat":
                 self.unsure[row] = answer is None
                 self.answered[row] = answer is not None
@@ -167,7 +179,7 @@ class Campaign:
                 self.labels[row] = self.labels[row] if answer is None else answer
                 wrong += self.labels[row] != self.trial.truth[row]
             self.curve.append((self.expert.charged, int(wrong)))
-        self.rounds.append(Draws(np.array(drawn, dtype=bool), n_open, n_before))
+        self.rounds.append(Draws(np.array(drawn, dtype=bool), n_open, n_before, n_unsure))
 
     def _n_before(self) -> int:
         return int((self.labels != self.trial.given)[self.closed].sum())
@@ -222,7 +234,8 @@ def first_pool(trial: Trial, settings: Mapping[str, Any], *, wanted: int, seed: 
         seed: as in `run_policy`.
     """
     nobody = np.zeros(len(trial), dtype=bool)
-    return Pool(trial.given, trial.given, nobody, trial, trial.n_classes, wanted, seed + 1, settings, probe=trial.probe)
+    known, n_classes = trial.known, trial.n_classes
+    return Pool(trial.given, trial.given, nobody, known, n_classes, wanted, seed + 1, settings, probe=trial.probe)
 
 
 def until(

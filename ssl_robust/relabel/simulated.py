@@ -54,7 +54,7 @@ def command(words: Sequence[str]) -> Path:
         material = read_material(config)
         run.note(data_fingerprint=material.manifest.fingerprint, n_scans=len(material.manifest))
         curves, ends, facts = compare(material, settings)
-        summary = summarized(ends)
+        summary = summarized(ends, measured=facts["n_test"] > 0)
         write_table(run / "curves.csv", curves)
         write_table(run / "policies.csv", summary)
         write_json(run / "simulate.json", facts)
@@ -131,18 +131,19 @@ def make_trial(material: Material, settings: Mapping[str, Any], seed: int) -> Tr
         raise UserError(f"the policies cannot be compared: {error}") from None
 
 
-def summarized(ends: pd.DataFrame) -> pd.DataFrame:
+def summarized(ends: pd.DataFrame, *, measured: bool) -> pd.DataFrame:
     """A row for each policy: means over seeds of `to_halve` and `to_reach`, and both as shares of what random needs.
 
     A policy that never gets there is charged all scans.
 
     Args:
         ends: of `compare`.
+        measured: whether there were scans to measure a classifier on; without them `to_reach` is NaN.
     """
-    rows = []
+    rows, charged = [], {"to_halve": _LAST, "to_reach": _LAST if measured else np.nan}
     for policy in dict.fromkeys(ends["policy"]):
         own = ends.loc[ends["policy"] == policy]
-        rows.append({"policy": policy, **{key: float(own[key].fillna(_LAST).mean()) for key in _KEYS}})
+        rows.append({"policy": policy, **{key: float(own[key].fillna(charged[key]).mean()) for key in _KEYS}})
     random = next((row for row in rows if row["policy"] == RANDOM), dict.fromkeys(_KEYS, 0.0))
     for row in rows:
         row |= {f"{key}_of_random": row[key] / random[key] if random[key] else np.nan for key in _KEYS}

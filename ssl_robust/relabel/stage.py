@@ -145,6 +145,10 @@ def _continue(campaign: Campaign, subject: Subject, settings: Mapping[str, Any])
         subject, settings, answers=answers_of(campaign), permutation=permutation, closed=closed,
         number=len(campaign.rounds) + 1,
     )  # fmt: skip
+    if queue.empty:
+        raise UserError(f"nothing new to ask about in {campaign.place}: the {int((~closed).sum()):,} scans that are "
+                        "left show pictures in its queue, or repeat= leaves them no place; add control=1 repeat=0 to "
+                        "have them read nevertheless")  # fmt: skip
     return add_round(campaign, queue)
 
 

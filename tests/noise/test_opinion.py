@@ -77,3 +77,18 @@ def test_the_order_of_samples_and_classes_changes_nothing(noisy):
     found = form(vectors[order], renamed[given][order], answers=turned[order]).posterior
     plain = form(vectors, given, answers=answers).posterior
     np.testing.assert_allclose(found[:, renamed], plain[order], atol=2e-3)
+
+
+def test_of_copies_the_one_that_was_answered_teaches(noisy):
+    """Whichever of two comes first: an answer to either one is heard, and the twin's wrong label is not."""
+    vectors, truth, given, _ = noisy
+    wrong = np.flatnonzero(given != truth)[:1].repeat(2)
+    twice, labels = np.concatenate([vectors, vectors[wrong]]), np.append(given, given[wrong])
+    pictures = np.full(N + 2, -1)
+    pictures[N:] = 0
+    groups = np.append(np.arange(N), [N, N])
+    for answered in (N, N + 1):
+        answers = np.full(N + 2, -1)
+        answers[answered] = truth[wrong[0]]
+        found = form(twice, labels, groups, pictures=pictures, answers=answers).counts
+        assert found[N:].tolist() == [answered == N, answered == N + 1]

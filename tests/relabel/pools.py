@@ -1,11 +1,9 @@
 """Scans whose classes are easy to tell, some of them mislabelled, as samplers and simulations see them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ssl_robust.relabel.sampler import Pool
-from ssl_robust.relabel.simulate import Trial
+from ssl_robust.relabel.simulate import Known, Trial
 from ssl_robust.settings import defaults
 
 K = 3
@@ -15,15 +13,6 @@ SETTINGS = {
     "expert": defaults("expert", "perfect"),
     "level": 0.9,
 }
-
-
-@dataclass(frozen=True)
-class Known:
-    """What does not change while labels do."""
-
-    vectors: np.ndarray
-    groups: np.ndarray
-    clusters: np.ndarray
 
 
 def scans(n=240, *, seed=0, spread=0.25, share=0.2):

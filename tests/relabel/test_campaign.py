@@ -44,11 +44,11 @@ def test_a_campaign_comes_back_as_it_was(tmp_path):
 def test_a_round_is_appended_and_changes_nothing_that_was_there(tmp_path):
     campaign = started(tmp_path)
     before = (campaign.place / "queue.csv").read_text(encoding="utf-8")
-    after = add_round(campaign, rows([IDS[3], IDS[0]], shown=["control", "repeat"]), error=0.1)
+    after = add_round(campaign, rows([IDS[3], IDS[0]], shown=["control", "repeat"]))
     assert (campaign.place / "queue.csv").read_text(encoding="utf-8").startswith(before)
     assert after.queue["position"].tolist() == [1, 2, 3, 4, 5]
     assert after.queue["round"].tolist() == [1, 1, 1, 2, 2]
-    assert after.rounds == ({"n_shown": 3}, {"n_shown": 2, "error": 0.1})
+    assert after.rounds == ({"n_shown": 3}, {"n_shown": 2})
     pd.testing.assert_frame_equal(read_campaign(campaign.place).queue, after.queue)
 
 

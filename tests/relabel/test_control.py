@@ -121,3 +121,13 @@ def test_the_sentence():
     assert (left.rate, left.low) == (0, 0)
     done = remaining([], np.zeros(0, dtype=bool), n=5, n_answered=5, n_found=1, p_wrong=None, level=LEVEL)
     assert done.sentence() == "every label has been read"
+
+
+def test_the_sentence_speaks_of_as_many_scans_as_are_queued():
+    """Five suspects in the queue are not the next hundred."""
+    draws = [Draws(np.zeros(20, dtype=bool), 500, 0)]
+    some = {"n": 500, "n_answered": 20, "n_found": 0, "level": LEVEL}
+    left = remaining(draws, np.zeros(20, dtype=bool), p_wrong=np.full(5, 0.6), **some)
+    assert left.sentence().endswith("reading 5 more would find about 3")
+    none = remaining(draws, np.zeros(20, dtype=bool), p_wrong=np.empty(0), **some)
+    assert none.sentence().endswith("labels are wrong")

@@ -56,6 +56,16 @@ def test_one_scan_of_a_cluster_the_most_suspect():
     assert fill(clusters=clusters, n=5).rows.tolist() == [0, 1, 2, 6, 7]
 
 
+def test_a_copy_of_what_was_or_will_be_shown_is_not_asked_unless_it_is_drawn():
+    clusters = np.full(N, -1)
+    clusters[[1, 59]] = 0  # 59 is the first of the random order
+    clusters[[2, 40]] = 1
+    clusters[[58, 41]] = 2
+    found = fill(clusters=clusters, closed=[40, 41], n=5, control=0.4)
+    assert found.rows[found.shown == "control"].tolist() == [59, 58]
+    assert found.rows[found.shown == "rank"].tolist() == [0, 3, 4]
+
+
 def test_a_quota_brings_rare_classes_and_the_rest_goes_by_score():
     labels = np.repeat([0, 1, 2], [50, 8, 2])
     found = fill(labels=labels, class_quota=0.6, n=10)
@@ -72,6 +82,29 @@ def test_patients_are_opened_whole_by_what_their_scans_bring_together():
     drawn = fill(scores, patients=np.arange(N) // 5, per_patient=True, n=4, control=0.5)
     assert sorted(drawn.rows[drawn.shown == "control"].tolist()) == [58, 59]  # of one patient, who is opened once
     assert sorted(drawn.rows.tolist()) == sorted([*range(10, 15), *range(5), *range(55, 60)])
+
+
+def test_where_patients_are_opened_nothing_is_kept_back_for_repeats():
+    found = fill(patients=np.arange(N) // 2, per_patient=True, n=10, repeat=0.2)
+    assert len(np.unique(found.rows // 2)) == 10
+    assert set(found.shown) == {"rank"}
+
+
+def test_an_answered_scan_does_not_keep_its_patient_closed():
+    scores = np.zeros(N)
+    scores[0], scores[1] = 0.9, -1
+    scores[4], scores[5] = 0.3, -1
+    found = fill(scores, patients=np.arange(N) // 2, per_patient=True, n=2)
+    assert found.rows[[0, 2]].tolist() == [0, 4]
+
+
+def test_of_copies_in_patients_one_is_asked():
+    clusters = np.full(N, -1)
+    clusters[[0, 1, 40]] = 0  # 40 was queued before
+    clusters[[2, 3]] = 1
+    scores = np.arange(N, 0, -1.0) + 100 * (np.arange(N) == 2)
+    found = fill(scores, clusters=clusters, patients=np.arange(N) // 10, per_patient=True, n=1, closed=[40])
+    assert found.rows.tolist() == [2, 4, 5, 6, 7, 8, 9]
 
 
 def test_a_hidden_order_shows_the_same_scans():

@@ -86,6 +86,16 @@ def test_policies_share_what_is_known_before_anybody_is_asked(easy, monkeypatch)
             np.testing.assert_array_equal(curve, alone[:17])
 
 
+def test_no_sampler_is_handed_the_truth(easy):
+    """Not even by way of what it is asked to look at: in no round."""
+    campaign = Campaign.begin(easy, SETTINGS, seed=0)
+    campaign.ask("audit", defaults("sampler", "audit"), budget=16, seed=1)
+    for pool in (first_pool(easy, SETTINGS, wanted=16, seed=0), campaign.pool):
+        seen = [*vars(pool).values(), *vars(pool.scans).values(), *vars(pool.probe).values()]
+        assert not any(isinstance(each, np.ndarray) and np.array_equal(each, easy.truth) for each in seen)
+        assert not hasattr(pool.scans, "truth")
+
+
 def test_a_campaign_ends_by_its_bound():
     easy = trial(900)
     found = until(easy, "audit", defaults("sampler", "audit"), SETTINGS, goal=0.1, step=60, seed=0)

@@ -188,10 +188,20 @@ def test_a_campaign_goes_on_with_its_own_audit(audit, tmp_path):
     assert read_campaign(out).seed == 3
     with pytest.raises(UserError, match="is about"):
         start_review(tmp_path / "other", out, n=10, resume=True)
-    while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait for a round of its own
+    while len(set(read_campaign(out).queue["sample_id"])) < N:  # a copy has to wait until it is drawn
         start_review(run, out, n=80, resume=True, sampler="random", repeat=0)
     with pytest.raises(UserError, match="are in its queue already; read on with `ssl-robust review run="):
         start_review(run, out, n=50, resume=True, sampler="random")
+
+
+def test_a_copy_is_read_only_where_it_is_asked_for(audit, tmp_path):
+    run, _ = audit
+    out = start_review(run, tmp_path / "review", n=N, control=0, repeat=0)
+    assert len(read_campaign(out).queue) == N - 1  # one picture is there twice
+    with pytest.raises(UserError, match="show pictures in its queue"):
+        start_review(run, out, n=20, resume=True, control=0, repeat=0)
+    start_review(run, out, n=20, resume=True, control=1, repeat=0)
+    assert read_campaign(out).queue["shown"].tolist()[N - 1 :] == ["control"]
 
 
 def test_policies_are_compared_from_the_command_line(audit, tmp_path, capsys):
@@ -215,6 +225,21 @@ def test_policies_are_compared_from_the_command_line(audit, tmp_path, capsys):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "audit halves the errors with" in page
     assert main(words) == 2  # there is a run already
+
+
+def test_policies_are_compared_without_a_test_split(audit, tmp_path):
+    """Nothing measures a classifier, and nothing is claimed of one; how soon the noise halves is known."""
+    home, out = audit[0].parent, tmp_path / "policies"
+    table = pd.read_csv(home / "labels.csv").drop(columns="split")
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    data = ["data=embeddings", f"data.path={home}/vectors.npy", f"data.labels={tmp_path}/labels.csv"]
+    words = ["relabel", "simulate", *data, "policies=[random,oracle]", "budgets=[0.2]", f"out={out}"]
+    assert main(words) == 0
+    policies = pd.read_csv(out / "policies.csv").set_index("policy")
+    assert policies["to_reach"].isna().all()
+    assert policies["to_reach_of_random"].isna().all()
+    assert policies.loc["oracle", "to_halve"] < policies.loc["random", "to_halve"]
+    assert "to the goal" not in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_one_answer_is_one_line_whatever_is_asked(audit, tmp_path):

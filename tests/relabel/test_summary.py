@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from answering import said
 from campaigns import make_audit, make_campaign
@@ -9,6 +10,8 @@ from ssl_robust.data.manifest import data_settings
 from ssl_robust.files import UserError
 from ssl_robust.relabel import adjudicate
 from ssl_robust.relabel.campaign import read_campaign
+from ssl_robust.relabel.control import Draws, remaining
+from ssl_robust.relabel.progress import left_of
 from ssl_robust.relabel.summary import command, summarize
 from ssl_robust.report import render
 
@@ -104,3 +107,31 @@ def test_scans_on_which_readers_differ_are_put_before_somebody_once(campaign, ca
     facts = summarize(after)
     assert (facts["n_unsettled"], facts["n_wrong"], facts["n_open"]) == (0, 1, 6)
     assert "Fleiss" not in render(campaign.place).read_text(encoding="utf-8")
+
+
+def test_the_bound_counts_labels_as_the_summary_does(tmp_path, campaign):
+    """Two readers of three outvote a label: it is wrong for the bound too. Who tie have not answered."""
+    three = make_campaign(tmp_path / "three", tmp_path / "audit", ids=campaign.queue["sample_id"][:8].tolist(),
+                          shown=["rank"] * 6 + ["control"] * 2, readers=3)  # fmt: skip
+    other = next(name for name in three.classes if name != three.queue["label"][6])
+    three.ledger().extend(
+        [answer(three, 6, other, "Ann"), answer(three, 6, other, "Ben"), answer(three, 6, "same", "Cy")]
+    )
+    assert summarize(three)["n_wrong"] == 1
+    left = left_of(three, level=0.9)
+    assert (left.rate, left.n_control, left.n) == (1, 1, three.n - 1)
+    found = remaining(
+        [Draws(np.array([True]), 12, 0)], np.array([True]), n=12, n_answered=1, n_found=1, p_wrong=None, level=0.9
+    )
+    assert left.most == found.most
+    other = next(name for name in three.classes if name != three.queue["label"][7])
+    three.ledger().extend(
+        [answer(three, 7, None, "Cy"), answer(three, 7, "same", "Ann"), answer(three, 7, other, "Ben")]
+    )
+    assert left_of(three, level=0.9) == left
+
+
+def test_control_scans_of_which_nobody_was_sure_are_told(campaign):
+    campaign.ledger().extend([answer(campaign, 6, None), answer(campaign, 7, "same")])
+    sentence = summarize(campaign)["sentence"]
+    assert "(1 of 2 control scans, of which nobody was sure, count as right)" in sentence
