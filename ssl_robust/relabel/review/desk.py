@@ -10,7 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -29,7 +29,8 @@ class Said:
     """What a page sends when a reader has answered.
 
     Attributes:
-        id: made by the page; the same for each time that it is sent.
+        id: made by the page; the same for each time that it is sent. That of an answer for a near-duplicate begins
+            with the id of the scan's own answer and a slash: who takes the one back takes back the other.
         reader: who answered.
         position: of the showing.
         answer: name of a class; None: unsure.
@@ -123,7 +124,7 @@ class Desk:
             about = self._about(said, row)
             if isinstance(about, str):
                 return about
-            self._ledger.append(about)
+            self._ledger.extend([*self._copies_taken_back(about), about])
             self._look_again()
             if said.undoes is None:
                 self._loans[row].pop(said.reader, None)
@@ -193,6 +194,18 @@ class Desk:
             seconds=round(min(max(said.seconds, 0.0), _LONGEST), 2), shown=shown, blind=self.blind,
             version=version("ssl-robust"), undoes=said.undoes,
         )  # fmt: skip
+
+    def _copies_taken_back(self, undo: Answer) -> list[Answer]:
+        """What goes with an answer that is taken back: the same answer for near-duplicates, `<its id>/<which one>`.
+
+        The lines' ids follow from which one, so that what a crash cut short is completed when the page sends again.
+        """
+        mine, origin = self.book.standing[undo.annotator], f"{undo.undoes}/"
+        copies = [] if undo.undoes is None else [each for name, each in mine.items() if name.startswith(origin)]
+        return [
+            replace(undo, id=f"{undo.id}/{each.id.removeprefix(origin)}", undoes=each.id, sample_id=each.sample_id,
+                    given=each.given, shown=each.shown) for each in copies
+        ]  # fmt: skip
 
     def _row(self, position: int) -> int:
         if not 0 < position <= len(self.book.rows):

@@ -9,6 +9,7 @@ import pytest
 from review_campaigns import CLASSES, lines
 
 from ssl_robust.relabel.answer import Answer
+from ssl_robust.relabel.answers import standing
 from ssl_robust.relabel.campaign import add_round, start_campaign
 from ssl_robust.relabel.review.desk import Desk, Said
 from ssl_robust.run import Run
@@ -211,6 +212,39 @@ def test_a_near_duplicate_gets_the_answer_when_the_reader_says_so(begin):
     assert desk.claim("ada", [3], 2)[0] == [1]
     with pytest.raises(IndexError):
         desk.answer(said("ada", 1, copy=2))
+
+
+def test_an_undo_takes_the_near_duplicates_back_too_even_after_a_reload(begin):
+    campaign = begin()
+    options = {"copies": {"s0": ["s9", "s1"]}}
+    desk = sit(campaign, **options)
+    desk.answer(said("bob", 1, id="first/9"))
+    desk.answer(said("ada", 1, id="first"))
+    desk.answer(said("ada", 2, id="firs/t"))
+    for copy in (0, 1):
+        desk.answer(said("ada", 1, id=f"first/{copy}", copy=copy))
+    again = sit(campaign, **options)
+    assert [name for name, _ in again.last("ada", 5)] == ["first", "firs/t"]
+    undo = said("ada", 1, None, id="back", undoes="first")
+    assert [again.answer(undo), again.answer(undo)] == ["saved", "known"]
+    assert [(each["id"], each["undoes"], each["sample_id"], each["shown"]) for each in lines(campaign)[4:]] == [
+        ("back/0", "first/0", "s9", "propagated"), ("back", "first", "s0", "rank"),
+    ]  # fmt: skip
+    assert [each.id for each in standing(campaign.ledger().read())] == ["first/9", "firs/t"]
+
+
+def test_an_undo_that_a_crash_cut_short_is_completed(begin):
+    campaign = begin()
+    desk = sit(campaign, copies={"s0": ["s8", "s9"]})
+    desk.answer(said("ada", 1, id="first"))
+    for copy in (0, 1):
+        desk.answer(said("ada", 1, id=f"first/{copy}", copy=copy))
+    desk.answer(said("ada", 1, None, id="back", undoes="first"))
+    ledger = campaign.place / "ledger.jsonl"
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))  # the first of three lines is left
+    again = sit(campaign, copies={"s0": ["s8", "s9"]})
+    assert again.answer(said("ada", 1, None, id="back", undoes="first")) == "saved"
+    assert standing(campaign.ledger().read()) == []
 
 
 def test_a_round_that_is_added_meanwhile_is_asked(begin):
