@@ -48,6 +48,10 @@ class Said:
     copy: int | None = None
 
 
+class Refused(ValueError):
+    """What was sent can be no answer, however often it is sent."""
+
+
 class Desk:
     """All methods may be called by several threads.
 
@@ -112,7 +116,7 @@ class Desk:
             has answered this showing before), "nothing to undo".
 
         Raises:
-            ValueError: there is no such position or class.
+            Refused: there is no such position, class or near-duplicate.
         """
         with self._alone:
             self._look_again()
@@ -120,7 +124,7 @@ class Desk:
                 return "known"
             row = self._row(said.position)
             if said.answer is not None and said.answer not in self.campaign.classes:
-                raise ValueError(f"{said.answer!r} is no class of this campaign")
+                raise Refused(f"{said.answer!r} is no class of this campaign")
             about = self._about(said, row)
             if isinstance(about, str):
                 return about
@@ -182,7 +186,10 @@ class Desk:
                 return "nothing to undo"
             sample_id, given, shown = undone.sample_id, undone.given, undone.shown
         elif said.copy is not None:
-            sample_id, shown = self.copies_of(sample_id)[said.copy], "propagated"
+            copies = self.copies_of(sample_id)
+            if not 0 <= said.copy < len(copies):
+                raise Refused(f"there is no near-duplicate {said.copy} among {len(copies)}")
+            sample_id, shown = copies[said.copy], "propagated"
             given = self._labels.get(sample_id)
             if any(each.sample_id == sample_id for each in mine.values()):
                 return "answered"
@@ -209,7 +216,7 @@ class Desk:
 
     def _row(self, position: int) -> int:
         if not 0 < position <= len(self.book.rows):
-            raise ValueError(f"there is no position {position} among {len(self.book.rows)}")
+            raise Refused(f"there is no position {position} among {len(self.book.rows)}")
         return position - 1
 
     def _open_to(self, reader: str, row: int, now: float) -> bool:

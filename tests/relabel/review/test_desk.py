@@ -11,7 +11,7 @@ from review_campaigns import CLASSES, lines
 from ssl_robust.relabel.answer import Answer
 from ssl_robust.relabel.answers import standing
 from ssl_robust.relabel.campaign import add_round, start_campaign
-from ssl_robust.relabel.review.desk import Desk, Said
+from ssl_robust.relabel.review.desk import Desk, Refused, Said
 from ssl_robust.run import Run
 
 IDS = [f"s{i}" for i in range(12)]
@@ -210,8 +210,9 @@ def test_a_near_duplicate_gets_the_answer_when_the_reader_says_so(begin):
     assert desk.claim("ada", [], 1)[0] == [2]  # the second row is read through its twin
     assert desk.answer(said("ada", 1, None, undoes=second.id)) == "saved"
     assert desk.claim("ada", [3], 2)[0] == [1]
-    with pytest.raises(IndexError):
-        desk.answer(said("ada", 1, copy=2))
+    for none in (2, -1):
+        with pytest.raises(Refused, match="no near-duplicate"):
+            desk.answer(said("ada", 1, copy=none))
 
 
 def test_an_undo_takes_the_near_duplicates_back_too_even_after_a_reload(begin):
@@ -264,7 +265,7 @@ def test_nothing_is_told_that_would_betray_a_hidden_label(begin):
 
 @pytest.mark.parametrize("wrong", [{"position": 0}, {"position": 7}, {"answer": "no class"}])
 def test_what_cannot_be_an_answer_is_refused(begin, wrong):
-    with pytest.raises(ValueError, match="no class|no position"):
+    with pytest.raises(Refused, match="no class|no position"):
         sit(begin()).answer(replace(said("ada", 1), **wrong))
 
 
