@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -43,8 +44,9 @@ class Book:
     """Rows are counted from 0, positions from 1.
 
     An answer does not say which row it belongs to: it is the first one that shows this scan for this reason and that
-    this reader has not answered. An answer from elsewhere (another program, a near-duplicate's) counts for the first
-    row of its scan.
+    this reader has not answered; where there is none, it takes the place of the reader's last answer. An answer from
+    elsewhere (another program, a near-duplicate's) is about the scan for its own sake. What stands is so what
+    `answers.standing` says: nobody takes back what another said, and what is taken back may arrive later.
 
     Args:
         campaign: what is asked.
@@ -58,6 +60,8 @@ class Book:
         self.found: set[int] = set()  # rows where a reader said another class than the given one
         self.standing: dict[str, dict[str, Answer]] = defaultdict(dict)  # reader -> id -> what was not taken back
         self._places: dict[str, int] = {}  # id of what stands -> row
+        self._of_reader: dict[tuple[str, str], dict[str, Answer]] = defaultdict(dict)  # scan, reader -> as in standing
+        self._undone: set[tuple[str, str]] = set()  # id of what was taken back, and by whom
         self._of_sample: dict[str, list[int]] = defaultdict(list)
         for row, showing in enumerate(self.rows):
             self._of_sample[showing.sample_id].append(row)
@@ -65,22 +69,18 @@ class Book:
 
     def enter(self, answer: Answer) -> None:
         """Take in a line of the ledger."""
-        mine = self.standing[answer.annotator]
-        row = None
+        reader = answer.annotator
+        mine = self.standing[reader]
         if answer.undoes is not None:
-            mine.pop(answer.undoes, None)
-            row = self._places.pop(answer.undoes, None)
-            if row is not None:
-                del self.answers[row][answer.annotator]
-        else:
-            mine[answer.id] = answer
-            row = self._row_of(answer)
-            if row is not None:
-                self.answers[row][answer.annotator] = answer
-                self._places[answer.id] = row
-        if row is not None:
-            for each in self._of_sample[answer.sample_id]:
-                self._settle(each)
+            self._undone.add((answer.undoes, reader))
+            undone = mine.pop(answer.undoes, None)
+            if undone is None:
+                return
+            del self._of_reader[undone.sample_id, reader][undone.id]
+            self._place(undone.sample_id, reader)
+        elif (answer.id, reader) not in self._undone:
+            mine[answer.id] = self._of_reader[answer.sample_id, reader][answer.id] = answer
+            self._place(answer.sample_id, reader)
 
     def row_of(self, name: str) -> int | None:
         """The row that an answer which stands is about; None: about none, as of a scan that is not in the queue."""
@@ -115,14 +115,33 @@ class Book:
         known = any(showing.p is not None for showing in self.rows[:1])
         return max(0.0, self._expected) if known else None
 
-    def _row_of(self, answer: Answer) -> int | None:
-        elsewhere = answer.shown in ELSEWHERE
-        for row in self._of_sample.get(answer.sample_id, ()):
-            shown = self.rows[row].shown
-            fits = shown != "repeat" if elsewhere else shown == answer.shown
-            if fits and answer.annotator not in self.answers[row]:
-                return row
-        return None
+    def _place(self, sample_id: str, reader: str) -> None:
+        """Deal what a reader said of a scan to its rows, in the order in which it was said."""
+        rows = self._of_sample.get(sample_id, [])
+        dealt: dict[int, Answer] = {}
+        for answer in self._of_reader[sample_id, reader].values():
+            if (row := self._row_of(answer, rows, dealt)) is not None:
+                dealt.pop(row, None)  # so that the row comes last
+                dealt[row] = answer
+        for row in rows:
+            before, now = self.answers[row].get(reader), dealt.get(row)
+            if before is not now:
+                if before is not None:
+                    del self.answers[row][reader], self._places[before.id]
+                if now is not None:
+                    self.answers[row][reader] = now
+        self._places |= {answer.id: row for row, answer in dealt.items()}
+        for row in rows:
+            self._settle(row)
+
+    def _row_of(self, answer: Answer, rows: Sequence[int], dealt: Mapping[int, Answer]) -> int | None:
+        """The row of `rows` for an answer where the reader has those that were `dealt`."""
+        kinds = _FIRST if answer.shown in (*_FIRST, *ELSEWHERE) else (answer.shown,)
+        fitting = [row for row in rows if self.rows[row].shown in kinds]
+        fitting.sort(key=lambda row: self.rows[row].shown != answer.shown)
+        free = [row for row in fitting if row not in dealt]
+        # With no row left, the answer replaces the one before it, which lies where the last one was dealt.
+        return free[0] if free else next((row for row in reversed(dealt) if row in fitting), None)
 
     def _first_readers(self, row: int) -> set[str]:
         return {answer.annotator for answer in self.others(row)}
