@@ -17,7 +17,7 @@ from typing import Any
 
 from ssl_robust.files import read_json, write_json
 from ssl_robust.relabel.answer import Answer
-from ssl_robust.relabel.campaign import QUEUE, Campaign, read_campaign
+from ssl_robust.relabel.campaign import ABOUT, Campaign, read_campaign
 from ssl_robust.relabel.review.book import ELSEWHERE, Book
 
 LOANS = "loans.json"
@@ -74,7 +74,10 @@ class Desk:
         self._ledger = campaign.ledger()
         self._loans: dict[int, dict[str, float]] = defaultdict(dict)  # row -> reader -> when it ends
         self._skipped: dict[str, list[int]] = defaultdict(list)
-        self._open_book()
+        self._as_read: tuple[int, int] | None = (
+            None  # of campaign.json: a round may have come since `campaign` was read
+        )
+        self._look_again()
         self._recall_loans()
 
     def claim(self, reader: str, held: Sequence[int], n: int) -> tuple[list[int], list[int]]:
@@ -231,21 +234,16 @@ class Desk:
         """How many others have it before them."""
         return sum(end > now for other, end in self._loans.get(row, {}).items() if other != reader)
 
-    def _open_book(self) -> None:
-        self._queue_state = (self.campaign.place / QUEUE).stat().st_mtime_ns
-        self.book, self._entered = Book(self.campaign), 0
-        self._look_again()
-
     def _look_again(self) -> None:
         """Take in what was added since the last look: a round of the queue, answers of other programs."""
-        if (self.campaign.place / QUEUE).stat().st_mtime_ns != self._queue_state:
+        about = (self.campaign.place / ABOUT).stat()  # written last, and looked at before it is read: none is missed
+        if (state := (about.st_mtime_ns, about.st_size)) != self._as_read:
             self.campaign = read_campaign(self.campaign.place)
-            return self._open_book()
+            self.book, self._entered, self._as_read = Book(self.campaign), 0, state
         answers = self._ledger.read()
         for answer in answers[self._entered :]:
             self.book.enter(answer)
         self._entered = len(answers)
-        return None
 
     def _note_loans(self, now: float) -> None:
         self._loans = defaultdict(dict, {

@@ -10,7 +10,7 @@ from review_campaigns import CLASSES, lines
 
 from ssl_robust.relabel.answer import Answer
 from ssl_robust.relabel.answers import standing
-from ssl_robust.relabel.campaign import add_round, start_campaign
+from ssl_robust.relabel.campaign import add_round, read_campaign, start_campaign
 from ssl_robust.relabel.review.desk import Desk, Refused, Said
 from ssl_robust.run import Run
 
@@ -256,6 +256,35 @@ def test_a_round_that_is_added_meanwhile_is_asked(begin):
     add_round(campaign, queue(ids=["s7", "s8"]))
     assert desk.claim("ada", [], 5)[0] == [1, 2]
     assert desk.progress("ada")["shown"] == 3
+
+
+def test_a_round_is_seen_however_its_two_files_come(begin):
+    campaign = begin(queue(1))
+    about = (campaign.place / "campaign.json").read_bytes()
+    desk = sit(campaign)
+    add_round(campaign, queue(ids=["s7"]))
+    later = (campaign.place / "campaign.json").read_bytes()
+    (campaign.place / "campaign.json").write_bytes(about)  # the queue is written, and the round not yet noted
+    assert desk.claim("ada", [], 5)[0] == [0]
+    (campaign.place / "campaign.json").write_bytes(later)
+    assert desk.claim("ada", [1], 5)[0] == [1]
+    add_round(read_campaign(campaign.place), queue(ids=["s8"]))
+    assert sit(campaign).claim("bob", [], 5)[0] == [2], "it was there before the desk, and after the campaign was read"
+
+
+def test_a_round_that_comes_while_another_is_read_is_asked(begin, monkeypatch):
+    campaign = begin(queue(1))
+    desk = sit(campaign)
+    second = add_round(campaign, queue(ids=["s7"]))
+
+    def slowly(place):
+        add_round(second, queue(ids=["s8"]))
+        return second
+
+    monkeypatch.setattr("ssl_robust.relabel.review.desk.read_campaign", slowly)
+    assert desk.claim("ada", [], 5)[0] == [0, 1]
+    monkeypatch.undo()
+    assert desk.claim("ada", [1, 2], 5)[0] == [2]
 
 
 def test_nothing_is_told_that_would_betray_a_hidden_label(begin):
