@@ -12,6 +12,7 @@ from review_campaigns import CLASSES, Local, Server, draw_folder, lines, make_ca
 
 from ssl_robust.data.manifest import data_settings
 from ssl_robust.data.written import write_table
+from ssl_robust.relabel.review import stage
 
 ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -201,6 +202,13 @@ def test_an_undo_after_a_reload_takes_near_duplicates_back(opened, data, tmp_pat
         at(page, first)
         done(page, 0)
     assert [each["sample_id"] for each in lines(campaign)] == [first, twin, twin, first]
+
+
+def test_the_file_that_a_browser_is_started_with_leads_to_the_page(browser, shared, tmp_path):
+    page = browser.new_page()
+    page.goto(stage._leading_to(shared.url + "?reader=%3CAda%3E%20%26%20%22Bob%22", tmp_path))
+    page.locator("#reader", has_text='<Ada> & "Bob"').wait_for()
+    page.close()
 
 
 def test_the_page_asks_for_a_name(opened, shared):

@@ -52,7 +52,12 @@ def test_the_browser_is_opened(campaign, serving, monkeypatch):
     monkeypatch.setattr(stage.threading, "Timer", Timer)
     monkeypatch.setattr(stage.webbrowser, "open", opened.append)
     assert run(["review", f"run={campaign.place}"]) == 0
-    assert opened == [last_address(campaign.place).url()]
+    url, page = last_address(campaign.place).url(), campaign.place / "open.html"
+    assert opened == [page.resolve().as_uri()], (
+        "other users see what a program is started with, and must not see the key"
+    )
+    assert f'content="0; url={url}"' in page.read_text(encoding="utf-8")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
 
 
 def test_an_audit_gets_a_campaign_once(campaign, serving, monkeypatch, tmp_path, capsys):
