@@ -53,9 +53,10 @@ def test_the_page_and_all_others_read_the_same_answers(ledger):
     asked = {(name, kind(shown)) for name, shown in ASKED}
     expected = {each.id for each in standing(ledger) if (each.sample_id, kind(each.shown)) in asked}
     assert {each.id for row in found.answers for each in row.values()} == expected
-    assert all(found.answers[found.row_of(name)][reader].id == name for reader, mine in found.standing.items()
-               for name in mine if found.row_of(name) is not None)  # fmt: skip
-    assert {name for mine in found.standing.values() for name in mine if found.row_of(name) is not None} == expected
+    rows = {(name, reader): row for reader, mine in found.standing.items() for name in mine
+            if (row := found.row_of(name)) is not None}  # fmt: skip
+    assert {name for name, _ in rows} == expected
+    assert all(found.answers[row][reader].id == name for (name, reader), row in rows.items())
     for row, (name, shown) in enumerate(ASKED):
         assert all(each.sample_id == name and kind(each.shown) == kind(shown) for each in found.answers[row].values())
         assert (row in found.unread) == (found.missing(row) > 0)
