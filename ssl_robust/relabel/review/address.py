@@ -1,12 +1,14 @@
 """Where the page of a campaign is found: the same address after every start, so that pages that are open go on.
 
 The token keeps other users of this computer and other pages of the browser out. It lies in the campaign's directory,
-in a file that its owner alone may read.
+in a file that its owner alone may read. Where the port went to somebody else, the pages that were open have sent it to
+them: the next address has another one.
 """
 
 from __future__ import annotations
 
 import errno
+import hmac
 import secrets
 import socket
 import sys
@@ -18,6 +20,7 @@ from urllib.parse import quote
 from ssl_robust.files import UserError, read_json, write_json
 
 FILE = "address.json"
+PROVE = "prove"  # first part of the path that asks for `proof`; no token is as short
 _HOST = "127.0.0.1"
 
 
@@ -36,15 +39,22 @@ class Address(NamedTuple):
         return f"http://{_HOST}:{self.port}/{self.token}/" + (f"?reader={quote(reader, safe='')}" if reader else "")
 
     def answers(self) -> bool:
-        """Whether a server of this campaign is there already."""
+        """Whether a server of this campaign is there already; one that only has its port does not learn the token."""
+        nonce = secrets.token_hex(16)
         connection = HTTPConnection(_HOST, self.port, timeout=2)
         try:
-            connection.request("GET", f"/{self.token}/")
-            return connection.getresponse().status == 200
+            connection.request("GET", f"/{PROVE}/{nonce}")
+            answer = connection.getresponse()
+            return answer.status == 200 and secrets.compare_digest(answer.read(1000), proof(self.token, nonce))
         except (OSError, HTTPException):
             return False
         finally:
             connection.close()
+
+
+def proof(token: str, nonce: str) -> bytes:
+    """What only somebody who has the token can say to a text that was never said before (HMAC, RFC 2104)."""
+    return hmac.digest(token.encode(), nonce.encode(), "sha256").hex().encode()
 
 
 def last_address(place: Path) -> Address | None:
@@ -82,7 +92,8 @@ def take_address(place: Path, port: int) -> tuple[Address, socket.socket]:
             used = getattr(error, "errno", None) == errno.EADDRINUSE
             why = "is in use by another program" if used else f"cannot be used ({error})"
             raise UserError(f"port={port} {why}; give another one, or port=0 for any that is free") from None
-    address = Address(listening.getsockname()[1], last.token if last else secrets.token_urlsafe(24))
+    taken = listening.getsockname()[1]
+    address = Address(taken, last.token if last and last.port == taken else secrets.token_urlsafe(24))
     write_json(place / FILE, address._asdict(), private=True)
     return address, listening
 

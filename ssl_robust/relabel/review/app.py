@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ssl_robust.relabel.review.book import Showing
-from ssl_robust.relabel.review.desk import Desk, Said
+from ssl_robust.relabel.review.desk import Desk, Refused, Said
 from ssl_robust.relabel.review.guard import Guard
 from ssl_robust.relabel.review.pictures import Pictures
 
@@ -55,14 +56,19 @@ class _Pages:
         self._desk, self._pictures = desk, pictures
 
     def posted(self, act: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable:
-        """An endpoint that reads JSON, acts off the event loop, and answers in JSON."""
+        """An endpoint that reads JSON, acts off the event loop, and answers in JSON.
+
+        A page throws away what is answered with 400, and sends again after any other failure: a mistake in here must
+        cost nobody an answer, so that 400 is for what was refused with intent, and for nothing else.
+        """
 
         async def endpoint(request: Request) -> Response:
             try:
-                values = json.loads(await request.body())
-                return JSONResponse(await run_in_threadpool(act, dict(values)))
-            except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-                return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+                with _understanding():
+                    values = dict(json.loads(await request.body()))
+                return JSONResponse(await run_in_threadpool(act, values))
+            except Refused as error:
+                return JSONResponse({"error": str(error)}, 400)
 
         return endpoint
 
@@ -75,34 +81,40 @@ class _Pages:
         about = {"campaign": desk.campaign.place.resolve().name, "classes": desk.campaign.classes, "blind": desk.blind}
         if values.get("reader") is None:
             return about
-        reader = _name(values["reader"])
+        with _understanding():
+            reader = _name(values["reader"])
         last = [{"id": name, "item": self._item(row)} for name, row in desk.last(reader, _LAST)]
         return {**about, "last": last, "progress": desk.progress(reader)}
 
     def claim(self, values: dict[str, Any]) -> dict[str, Any]:
         """More scans to read."""
-        reader, held = _name(values["reader"]), [int(each) for each in values["held"]][:_MOST_HELD]
-        given, gone = self._desk.claim(reader, held, min(int(values["n"]), _MOST_HELD))
+        with _understanding():
+            reader, held = _name(values["reader"]), [int(each) for each in values["held"]][:_MOST_HELD]
+            n = min(int(values["n"]), _MOST_HELD)
+        given, gone = self._desk.claim(reader, held, n)
         items = [self._item(row) for row in given]
         return {"items": items, "gone": [row + 1 for row in gone], "progress": self._desk.progress(reader)}
 
     def answer(self, values: dict[str, Any]) -> dict[str, Any]:
         """One answer, or one that is taken back."""
-        said = Said(
-            id=_text(values["id"], _LONGEST_ID), reader=_name(values["reader"]), position=int(values["position"]),
-            answer=None if values["answer"] is None else str(values["answer"]), seconds=_seconds(values["seconds"]),
-            undoes=None if values.get("undoes") is None else str(values["undoes"]),
-            copy=None if values.get("copy") is None else int(values["copy"]),
-        )  # fmt: skip
+        with _understanding():
+            said = Said(
+                id=_text(values["id"], _LONGEST_ID), reader=_name(values["reader"]), position=int(values["position"]),
+                answer=None if values["answer"] is None else str(values["answer"]), seconds=_seconds(values["seconds"]),
+                undoes=None if values.get("undoes") is None else str(values["undoes"]),
+                copy=None if values.get("copy") is None else int(values["copy"]),
+            )  # fmt: skip
         return {"result": self._desk.answer(said), "progress": self._desk.progress(said.reader)}
 
     def skip(self, values: dict[str, Any]) -> dict[str, Any]:
         """Put a scan aside, or (position null) take up all that were put aside."""
-        reader = _name(values["reader"])
-        if values["position"] is None:
+        with _understanding():
+            reader = _name(values["reader"])
+            position = None if values["position"] is None else int(values["position"])
+        if position is None:
             self._desk.take_up_skipped(reader)
         else:
-            self._desk.skip(reader, int(values["position"]))
+            self._desk.skip(reader, position)
         return {"progress": self._desk.progress(reader)}
 
     def scan(self, request: Request) -> Response:
@@ -152,6 +164,15 @@ class _Pages:
         labels = [desk.label_of(each) for each in near]
         return {**item, "name": showing.sample_id, "label": showing.label, "suggested": showing.suggested,
                 "p": showing.p, "labels": labels}  # fmt: skip
+
+
+@contextlib.contextmanager
+def _understanding() -> Iterator[None]:
+    """Whatever goes wrong in here is the fault of what was sent."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise Refused(f"{type(error).__name__}: {error}") from None
 
 
 def _text(value: Any, longest: int) -> str:

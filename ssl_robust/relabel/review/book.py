@@ -121,6 +121,7 @@ class Book:
         dealt: dict[int, Answer] = {}
         for answer in self._of_reader[sample_id, reader].values():
             if (row := self._row_of(answer, rows, dealt)) is not None:
+                dealt.pop(row, None)  # so that the row comes last
                 dealt[row] = answer
         for row in rows:
             before, now = self.answers[row].get(reader), dealt.get(row)
@@ -140,7 +141,7 @@ class Book:
         fitting.sort(key=lambda row: self.rows[row].shown != answer.shown)
         free = [row for row in fitting if row not in dealt]
         # With no row left, the answer replaces the one before it, which lies where the last one was dealt.
-        return free[0] if free else next((row for row in reversed(dealt) if row in fitting), None)
+        return free[0] if free else next((row for row in reversed(list(dealt)) if row in fitting), None)
 
     def _first_readers(self, row: int) -> set[str]:
         return {answer.annotator for answer in self.others(row)}

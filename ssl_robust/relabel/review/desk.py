@@ -10,14 +10,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from ssl_robust.files import read_json, write_json
 from ssl_robust.relabel.answer import Answer
-from ssl_robust.relabel.campaign import QUEUE, Campaign, read_campaign
+from ssl_robust.relabel.campaign import ABOUT, Campaign, read_campaign
 from ssl_robust.relabel.review.book import ELSEWHERE, Book
 
 LOANS = "loans.json"
@@ -29,7 +29,8 @@ class Said:
     """What a page sends when a reader has answered.
 
     Attributes:
-        id: made by the page; the same for each time that it is sent.
+        id: made by the page; the same for each time that it is sent. That of an answer for a near-duplicate begins
+            with the id of the scan's own answer and a slash: who takes the one back takes back the other.
         reader: who answered.
         position: of the showing.
         answer: name of a class; None: unsure.
@@ -45,6 +46,10 @@ class Said:
     seconds: float
     undoes: str | None = None
     copy: int | None = None
+
+
+class Refused(ValueError):
+    """What was sent can be no answer, however often it is sent."""
 
 
 class Desk:
@@ -69,7 +74,10 @@ class Desk:
         self._ledger = campaign.ledger()
         self._loans: dict[int, dict[str, float]] = defaultdict(dict)  # row -> reader -> when it ends
         self._skipped: dict[str, list[int]] = defaultdict(list)
-        self._open_book()
+        self._as_read: tuple[int, int] | None = (
+            None  # of campaign.json: a round may have come since `campaign` was read
+        )
+        self._look_again()
         self._recall_loans()
 
     def claim(self, reader: str, held: Sequence[int], n: int) -> tuple[list[int], list[int]]:
@@ -111,7 +119,7 @@ class Desk:
             has answered this showing before), "nothing to undo".
 
         Raises:
-            ValueError: there is no such position or class.
+            Refused: there is no such position, class or near-duplicate.
         """
         with self._alone:
             self._look_again()
@@ -119,11 +127,11 @@ class Desk:
                 return "known"
             row = self._row(said.position)
             if said.answer is not None and said.answer not in self.campaign.classes:
-                raise ValueError(f"{said.answer!r} is no class of this campaign")
+                raise Refused(f"{said.answer!r} is no class of this campaign")
             about = self._about(said, row)
             if isinstance(about, str):
                 return about
-            self._ledger.append(about)
+            self._ledger.extend([*self._copies_taken_back(about), about])
             self._look_again()
             if said.undoes is None:
                 self._loans[row].pop(said.reader, None)
@@ -181,7 +189,10 @@ class Desk:
                 return "nothing to undo"
             sample_id, given, shown = undone.sample_id, undone.given, undone.shown
         elif said.copy is not None:
-            sample_id, shown = self.copies_of(sample_id)[said.copy], "propagated"
+            copies = self.copies_of(sample_id)
+            if not 0 <= said.copy < len(copies):
+                raise Refused(f"there is no near-duplicate {said.copy} among {len(copies)}")
+            sample_id, shown = copies[said.copy], "propagated"
             given = self._labels.get(sample_id)
             if any(each.sample_id == sample_id for each in mine.values()):
                 return "answered"
@@ -194,9 +205,21 @@ class Desk:
             version=version("ssl-robust"), undoes=said.undoes,
         )  # fmt: skip
 
+    def _copies_taken_back(self, undo: Answer) -> list[Answer]:
+        """What goes with an answer that is taken back: the same answer for near-duplicates, `<its id>/<which one>`.
+
+        The lines' ids follow from which one, so that what a crash cut short is completed when the page sends again.
+        """
+        mine, origin = self.book.standing[undo.annotator], f"{undo.undoes}/"
+        copies = [] if undo.undoes is None else [each for name, each in mine.items() if name.startswith(origin)]
+        return [
+            replace(undo, id=f"{undo.id}/{each.id.removeprefix(origin)}", undoes=each.id, sample_id=each.sample_id,
+                    given=each.given, shown=each.shown) for each in copies
+        ]  # fmt: skip
+
     def _row(self, position: int) -> int:
         if not 0 < position <= len(self.book.rows):
-            raise ValueError(f"there is no position {position} among {len(self.book.rows)}")
+            raise Refused(f"there is no position {position} among {len(self.book.rows)}")
         return position - 1
 
     def _open_to(self, reader: str, row: int, now: float) -> bool:
@@ -211,21 +234,16 @@ class Desk:
         """How many others have it before them."""
         return sum(end > now for other, end in self._loans.get(row, {}).items() if other != reader)
 
-    def _open_book(self) -> None:
-        self._queue_state = (self.campaign.place / QUEUE).stat().st_mtime_ns
-        self.book, self._entered = Book(self.campaign), 0
-        self._look_again()
-
     def _look_again(self) -> None:
         """Take in what was added since the last look: a round of the queue, answers of other programs."""
-        if (self.campaign.place / QUEUE).stat().st_mtime_ns != self._queue_state:
+        about = (self.campaign.place / ABOUT).stat()  # written last, and looked at before it is read: none is missed
+        if (state := (about.st_mtime_ns, about.st_size)) != self._as_read:
             self.campaign = read_campaign(self.campaign.place)
-            return self._open_book()
+            self.book, self._entered, self._as_read = Book(self.campaign), 0, state
         answers = self._ledger.read()
         for answer in answers[self._entered :]:
             self.book.enter(answer)
         self._entered = len(answers)
-        return None
 
     def _note_loans(self, now: float) -> None:
         self._loans = defaultdict(dict, {

@@ -13,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ssl_robust.relabel.review.address import PROVE, proof
+
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _LARGEST = 64 * 2**10  # bytes of a request; an answer has 200
 _HEADERS = {
@@ -29,7 +31,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Passes on what may be asked, without the token; answers everything else with 403.
+    """Passes on what may be asked, without the token; proves that it has it; answers everything else with 403.
 
     Args:
         app: what is guarded.
@@ -52,6 +54,8 @@ class Guard:
 
         _, _, path = scope["path"].partition("/")
         token, slash, rest = path.partition("/")
+        if token == PROVE and slash and refusal(scope["method"], Headers(scope=scope)) is None:
+            return await PlainTextResponse(proof(self._token, rest))(scope, receive, send_guarded)
         known = secrets.compare_digest(token.encode(), self._token.encode())
         reason = (
             refusal(scope["method"], Headers(scope=scope)) if known else "the address lacks its key, or has an old one"

@@ -6,10 +6,11 @@ import contextlib
 import sys
 import threading
 import webbrowser
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_robust.files import printable
+from ssl_robust.files import printable, replacing
 from ssl_robust.relabel.campaign import STAGE, read_campaign
 from ssl_robust.relabel.review.address import last_address, take_address
 from ssl_robust.relabel.review.app import make_app
@@ -20,6 +21,8 @@ from ssl_robust.run import UserError, read_run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+_OPEN = "open.html"
 
 
 def review(config: DictConfig) -> Path:
@@ -42,7 +45,7 @@ def review(config: DictConfig) -> Path:
     blind = campaign.blind if settings["blind"] is None else bool(settings["blind"])
     known = last_address(campaign.place)
     if known is not None and known.answers():
-        _show(known.url(settings["annotator"]), open_it=settings["open"])
+        _show(known.url(settings["annotator"]), campaign.place, open_it=settings["open"])
         print("The page is served already; this command has nothing left to do.")
         return campaign.place
     manifest = scans_of(campaign)
@@ -52,7 +55,7 @@ def review(config: DictConfig) -> Path:
     )  # fmt: skip
     address, listening = take_address(campaign.place, settings["port"])
     with contextlib.closing(listening):
-        _show(address.url(settings["annotator"]), open_it=settings["open"])
+        _show(address.url(settings["annotator"]), campaign.place, open_it=settings["open"])
         print("Ctrl-C ends it; every answer is on the disk as soon as it is given.", flush=True)
         _serve(make_app(desk, Pictures(manifest), address.token), listening)
     done = desk.progress("")
@@ -94,13 +97,21 @@ def _check(settings: dict[str, Any]) -> None:
         raise UserError(f"loan_minutes={minutes} does not fit; expected a number above 0")
 
 
-def _show(url: str, *, open_it: bool) -> None:
+def _show(url: str, place: Path, *, open_it: bool) -> None:
     """Say where the page is, and open it a moment later, when the server is there."""
     print(f"\nReview: {url}", flush=True)
     if open_it:
-        opener = threading.Timer(0.5, webbrowser.open, [url])
+        opener = threading.Timer(0.5, webbrowser.open, [_leading_to(url, place)])
         opener.daemon = True
         opener.start()
+
+
+def _leading_to(url: str, place: Path) -> str:
+    """Address of a file that leads on: what starts a browser has its address where all users see it (`ps`)."""
+    with replacing(place / _OPEN, private=True) as temporary:
+        page = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={escape(url)}">\n'
+        temporary.write_text(page, encoding="utf-8")
+    return (place / _OPEN).resolve().as_uri()
 
 
 def _serve(app: Any, listening: Any) -> None:

@@ -1,10 +1,13 @@
 """What the server says to a browser, without one."""
 
+import json
+
 import pytest
 from review_campaigns import CLASSES, draw_folder, lines, make_campaign
 from starlette.testclient import TestClient
 
 from ssl_robust.relabel.review.app import make_app
+from ssl_robust.relabel.review.book import Book
 from ssl_robust.relabel.review.desk import Desk
 from ssl_robust.relabel.review.material import copies_of, labels_of, scans_of
 from ssl_robust.relabel.review.pictures import Pictures
@@ -80,7 +83,7 @@ def test_the_scans(served):
 @pytest.mark.parametrize("values", [
     {"reader": ""}, {"reader": None}, {"reader": "a\nb"}, {"reader": "a" * 81}, {"reader": "\x1b[2J"}, {"id": 5},
     {"id": ""}, {"position": 0}, {"position": 99}, {"position": "x"}, {"answer": "none of them"}, {"seconds": "1"},
-    {"seconds": True}, {"copy": 0},
+    {"seconds": True}, {"copy": 0}, {"copy": -1},
 ])  # fmt: skip
 def test_what_no_page_sends_is_refused_and_writes_nothing(served, values):
     campaign, client = served()
@@ -88,6 +91,29 @@ def test_what_no_page_sends_is_refused_and_writes_nothing(served, values):
     assert refused.status_code == 400
     assert refused.json()["error"]
     assert lines(campaign) == []
+
+
+@pytest.mark.parametrize("fault", [KeyError("x"), ValueError("x"), TypeError("x"), IndexError("x")])
+def test_a_fault_of_the_server_is_none_of_the_answer(served, monkeypatch, fault):
+    """A page throws away what is refused (400), and sends again what failed."""
+    _, client = served()
+
+    def fail(self, answer):
+        raise fault
+
+    client = TestClient(client.app, base_url=str(client.base_url), raise_server_exceptions=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(Book, "enter", fail)
+        assert client.post("api/answer", json=answer(1)).status_code == 500
+    assert client.post("api/answer", json=answer(1)).json()["result"] == "known"
+    assert client.post("api/claim", json={"reader": "ada", "held": [], "n": 1}).json()["progress"]["done"] == 1
+
+
+def test_a_number_without_end_is_refused(served):
+    _, client = served()
+    text = json.dumps(answer(1)).replace('"position": 1', '"position": 1e999')
+    told = client.post("api/answer", content=text, headers={"content-type": "application/json"})
+    assert told.status_code == 400
 
 
 @pytest.mark.parametrize("body", ["", "[]", "nonsense", "{}", '{"seconds": NaN}', "[" * 10_000, '"x"', "1e999"])

@@ -5,11 +5,14 @@ import shutil
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from review_campaigns import CLASSES, Local, Server, draw_folder, lines, make_campaign
 
 from ssl_robust.data.manifest import data_settings
+from ssl_robust.data.written import write_table
+from ssl_robust.relabel.review import stage
 
 ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -183,6 +186,29 @@ def test_two_readers_share_the_work_and_see_it_end(opened, data, tmp_path):
         ada.keyboard.press("u")
         ada.locator("#end h1", has_text="Everything is read.").wait_for()
     assert [each["answer"] for each in lines(campaign) if each["undoes"] is None][-1] is None
+
+
+def test_an_undo_after_a_reload_takes_near_duplicates_back(opened, data, tmp_path):
+    campaign = make_campaign(tmp_path / "review", data)
+    first, twin = order(campaign)[0], order(campaign)[5]
+    (tmp_path / "audit").mkdir()
+    write_table(tmp_path / "audit" / "duplicates.csv", pd.DataFrame({"sample_id": [first, twin], "cluster": [1, 1]}))
+    with Local(campaign) as server, opened(server) as page:
+        press(page, campaign, "1p")
+        done(page, 2)
+        page.reload()
+        at(page, order(campaign)[1])
+        page.keyboard.press("z")
+        at(page, first)
+        done(page, 0)
+    assert [each["sample_id"] for each in lines(campaign)] == [first, twin, twin, first]
+
+
+def test_the_file_that_a_browser_is_started_with_leads_to_the_page(browser, shared, tmp_path):
+    page = browser.new_page()
+    page.goto(stage._leading_to(shared.url + "?reader=%3CAda%3E%20%26%20%22Bob%22", tmp_path))
+    page.locator("#reader", has_text='<Ada> & "Bob"').wait_for()
+    page.close()
 
 
 def test_the_page_asks_for_a_name(opened, shared):

@@ -9,8 +9,9 @@ import pytest
 from review_campaigns import CLASSES, lines
 
 from ssl_robust.relabel.answer import Answer
-from ssl_robust.relabel.campaign import add_round, start_campaign
-from ssl_robust.relabel.review.desk import Desk, Said
+from ssl_robust.relabel.answers import standing
+from ssl_robust.relabel.campaign import add_round, read_campaign, start_campaign
+from ssl_robust.relabel.review.desk import Desk, Refused, Said
 from ssl_robust.run import Run
 
 IDS = [f"s{i}" for i in range(12)]
@@ -209,8 +210,42 @@ def test_a_near_duplicate_gets_the_answer_when_the_reader_says_so(begin):
     assert desk.claim("ada", [], 1)[0] == [2]  # the second row is read through its twin
     assert desk.answer(said("ada", 1, None, undoes=second.id)) == "saved"
     assert desk.claim("ada", [3], 2)[0] == [1]
-    with pytest.raises(IndexError):
-        desk.answer(said("ada", 1, copy=2))
+    for none in (2, -1):
+        with pytest.raises(Refused, match="no near-duplicate"):
+            desk.answer(said("ada", 1, copy=none))
+
+
+def test_an_undo_takes_the_near_duplicates_back_too_even_after_a_reload(begin):
+    campaign = begin()
+    options = {"copies": {"s0": ["s9", "s1"]}}
+    desk = sit(campaign, **options)
+    desk.answer(said("bob", 1, id="first/9"))
+    desk.answer(said("ada", 1, id="first"))
+    desk.answer(said("ada", 2, id="firs/t"))
+    for copy in (0, 1):
+        desk.answer(said("ada", 1, id=f"first/{copy}", copy=copy))
+    again = sit(campaign, **options)
+    assert [name for name, _ in again.last("ada", 5)] == ["first", "firs/t"]
+    undo = said("ada", 1, None, id="back", undoes="first")
+    assert [again.answer(undo), again.answer(undo)] == ["saved", "known"]
+    assert [(each["id"], each["undoes"], each["sample_id"], each["shown"]) for each in lines(campaign)[4:]] == [
+        ("back/0", "first/0", "s9", "propagated"), ("back", "first", "s0", "rank"),
+    ]  # fmt: skip
+    assert [each.id for each in standing(campaign.ledger().read())] == ["first/9", "firs/t"]
+
+
+def test_an_undo_that_a_crash_cut_short_is_completed(begin):
+    campaign = begin()
+    desk = sit(campaign, copies={"s0": ["s8", "s9"]})
+    desk.answer(said("ada", 1, id="first"))
+    for copy in (0, 1):
+        desk.answer(said("ada", 1, id=f"first/{copy}", copy=copy))
+    desk.answer(said("ada", 1, None, id="back", undoes="first"))
+    ledger = campaign.place / "ledger.jsonl"
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))  # the first of three lines is left
+    again = sit(campaign, copies={"s0": ["s8", "s9"]})
+    assert again.answer(said("ada", 1, None, id="back", undoes="first")) == "saved"
+    assert standing(campaign.ledger().read()) == []
 
 
 def test_a_round_that_is_added_meanwhile_is_asked(begin):
@@ -223,6 +258,35 @@ def test_a_round_that_is_added_meanwhile_is_asked(begin):
     assert desk.progress("ada")["shown"] == 3
 
 
+def test_a_round_is_seen_however_its_two_files_come(begin):
+    campaign = begin(queue(1))
+    about = (campaign.place / "campaign.json").read_bytes()
+    desk = sit(campaign)
+    add_round(campaign, queue(ids=["s7"]))
+    later = (campaign.place / "campaign.json").read_bytes()
+    (campaign.place / "campaign.json").write_bytes(about)  # the queue is written, and the round not yet noted
+    assert desk.claim("ada", [], 5)[0] == [0]
+    (campaign.place / "campaign.json").write_bytes(later)
+    assert desk.claim("ada", [1], 5)[0] == [1]
+    add_round(read_campaign(campaign.place), queue(ids=["s8"]))
+    assert sit(campaign).claim("bob", [], 5)[0] == [2], "it was there before the desk, and after the campaign was read"
+
+
+def test_a_round_that_comes_while_another_is_read_is_asked(begin, monkeypatch):
+    campaign = begin(queue(1))
+    desk = sit(campaign)
+    second = add_round(campaign, queue(ids=["s7"]))
+
+    def slowly(place):
+        add_round(second, queue(ids=["s8"]))
+        return second
+
+    monkeypatch.setattr("ssl_robust.relabel.review.desk.read_campaign", slowly)
+    assert desk.claim("ada", [], 5)[0] == [0, 1]
+    monkeypatch.undo()
+    assert desk.claim("ada", [1, 2], 5)[0] == [2]
+
+
 def test_nothing_is_told_that_would_betray_a_hidden_label(begin):
     told = sit(begin(), blind=True).progress("ada")
     assert told.keys() == {"shown", "done", "skipped", "mine", "elsewhere"}
@@ -230,7 +294,7 @@ def test_nothing_is_told_that_would_betray_a_hidden_label(begin):
 
 @pytest.mark.parametrize("wrong", [{"position": 0}, {"position": 7}, {"answer": "no class"}])
 def test_what_cannot_be_an_answer_is_refused(begin, wrong):
-    with pytest.raises(ValueError, match="no class|no position"):
+    with pytest.raises(Refused, match="no class|no position"):
         sit(begin()).answer(replace(said("ada", 1), **wrong))
 
 

@@ -1,5 +1,8 @@
 """Who may ask the server of a review, and what its answers forbid a browser."""
 
+import hashlib
+import hmac
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -13,6 +16,14 @@ from ssl_robust.relabel.review.guard import Guard, refusal
 def client():
     routes = [Route("/deep/er", lambda request: PlainTextResponse("in"), methods=["GET", "POST", "DELETE"])]
     return TestClient(Guard(Starlette(routes=routes), "key"), base_url="http://127.0.0.1:5000")
+
+
+def test_who_has_the_key_can_prove_it_without_saying_it(client):
+    told = client.get("/prove/once")
+    expected = hmac.new(b"key", b"once", hashlib.sha256).hexdigest()
+    assert (told.status_code, told.text) == (200, expected)
+    assert client.get("/prove/once", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.get("/prove").status_code == 403
 
 
 JSON = {"content-type": "application/json"}

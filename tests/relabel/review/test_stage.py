@@ -3,9 +3,10 @@
 import json
 import socket
 import stat
+import threading
 
 import pytest
-from review_campaigns import draw_folder, make_campaign
+from review_campaigns import Local, draw_folder, make_campaign
 
 from ssl_robust.cli import run
 from ssl_robust.data.written import write_table
@@ -52,7 +53,12 @@ def test_the_browser_is_opened(campaign, serving, monkeypatch):
     monkeypatch.setattr(stage.threading, "Timer", Timer)
     monkeypatch.setattr(stage.webbrowser, "open", opened.append)
     assert run(["review", f"run={campaign.place}"]) == 0
-    assert opened == [last_address(campaign.place).url()]
+    url, page = last_address(campaign.place).url(), campaign.place / "open.html"
+    assert opened == [page.resolve().as_uri()], (
+        "other users see what a program is started with, and must not see the key"
+    )
+    assert f'content="0; url={url}"' in page.read_text(encoding="utf-8")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
 
 
 def test_an_audit_gets_a_campaign_once(campaign, serving, monkeypatch, tmp_path, capsys):
@@ -111,12 +117,37 @@ def test_the_address_stays_and_only_its_owner_can_read_the_key(tmp_path):
     again, listening = take_address(tmp_path, 0)
     assert again == first
     assert not again.answers()
-    with listening:  # the port is taken now: another one, and the same key
+    with listening:  # somebody has the port now, and may have been told the key by pages that were open
         moved, elsewhere = take_address(tmp_path, 0)
         elsewhere.close()
-    assert (moved.token, moved.port != first.port) == (first.token, True)
+    assert moved.port != first.port
+    assert moved.token != first.token
     assert stat.S_IMODE((tmp_path / "address.json").stat().st_mode) == 0o600
     assert len(first.token) >= 32
+
+
+def test_a_server_of_this_campaign_is_known_and_a_stranger_does_not_learn_the_key(campaign):
+    with Local(campaign):
+        known = last_address(campaign.place)
+        assert known.answers()
+        assert not known._replace(token="another").answers()
+    heard = []
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+
+        def listen():
+            connection, _ = stranger.accept()
+            with connection:
+                heard.append(connection.recv(10_000))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        assert not known._replace(port=stranger.getsockname()[1]).answers()
+        listening.join()
+    assert heard
+    assert known.token.encode() not in heard[0]
 
 
 def test_labels_are_those_that_were_audited_and_copies_those_it_found(campaign):

@@ -112,7 +112,7 @@ function answer(name) {
   if (!item || (name !== null && !readable())) return;
   const id = crypto.randomUUID();
   outbox.put("api/answer", { id, reader: state.reader, position: item.position, answer: name, seconds: tick(), undoes: null });
-  state.given.push({ id, item, name, copies: [] });
+  state.given.push({ id, item, name });
   if (state.given.length > MOST_UNDONE) state.given.shift();
   leave(item);
   sayLast(name === null ? "unsure" : name);
@@ -125,8 +125,7 @@ function propagate() {
   const last = state.given.at(-1);
   if (byId("offer").hidden || !last) return;
   for (let copy = 0; copy < last.item.copies; copy++) {
-    const id = crypto.randomUUID();
-    last.copies.push(id);
+    const id = `${last.id}/${copy}`;  // so that an undo, even after a reload, takes it back with the answer
     outbox.put("api/answer", { id, reader: state.reader, position: last.item.position, answer: last.name, seconds: 0, undoes: null, copy });
   }
   sayLast(`${last.name}, also for ${count(last.item.copies)} near-duplicate${last.item.copies === 1 ? "" : "s"}`);
@@ -156,9 +155,7 @@ function leave(item) {
 function undo() {
   const last = state.given.pop();
   if (!last) return;
-  for (const undoes of [...last.copies, last.id]) {
-    outbox.put("api/answer", { id: crypto.randomUUID(), reader: state.reader, position: last.item.position, answer: null, seconds: 0, undoes });
-  }
+  outbox.put("api/answer", { id: crypto.randomUUID(), reader: state.reader, position: last.item.position, answer: null, seconds: 0, undoes: last.id });
   offer(0);
   if (state.current) state.coming.unshift(state.current);
   state.coming = state.coming.filter((each) => each.position !== last.item.position);
@@ -321,7 +318,7 @@ addEventListener("keydown", (event) => {
 
 function begin(about) {
   Object.assign(state, { classes: about.classes, blind: about.blind });
-  state.given = about.last.map(({ id, item }) => ({ id, item, copies: [] }));
+  state.given = about.last;
   byId("classes").replaceChildren(...about.classes.map((name, i) => {
     const button = make("button", { type: "button", "data-name": name }, CLASS_KEYS[i] ? make("kbd", {}, CLASS_KEYS[i]) : null, make("bdi", {}, name));
     button.addEventListener("click", () => answer(name));
