@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 from scipy.stats import beta
 
 _SHARES = np.linspace(0, 0.95, 20)  # c: errors are so many times as frequent as supposed
+TELLING = 20  # scans drawn at random; what fewer say of a rate is no line to compare with
 _NEXT = 100  # scans that the sentence speaks of
 
 
@@ -82,6 +83,8 @@ class Remaining:
         if not self.n:
             return "every label has been read"
         left = f"with {self.level:.0%} confidence at most {self.share:.1%} of the remaining {self.n:,} labels are wrong"
+        if self.n_control < TELLING:
+            left += f" (by {self.n_control:,} scans drawn at random, which is few: a hundred that are right bound 3%)"
         if self.n_unsure:
             left += (
                 f" ({self.n_unsure:,} of {self.n_control:,} control scans, of which nobody was sure, count as right)"

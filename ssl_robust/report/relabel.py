@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ssl_robust.relabel.campaign import read_campaign
+from ssl_robust.relabel.control import TELLING
 from ssl_robust.relabel.summary import summarize
 from ssl_robust.report.plots import Curve, plot
-
-_TELLING = 20  # scans drawn at random; the rate of fewer is no line to compare with
 
 
 def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
@@ -24,12 +23,13 @@ def build(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     campaign = read_campaign(directory)
     summary = summarize(campaign)
     found, left = summary["found"], summary["left"]
-    by_chance = left["rate"] if left["n_control"] >= _TELLING else None
+    by_chance = left["rate"] if left["n_control"] >= TELLING else None
     return {
         "summary": summary,
         "blind": campaign.blind,
         "n_needed": campaign.readers,
         "n_rounds": len(campaign.rounds),
+        "rate_is_known": left["n_control"] >= TELLING,
         "place": _typed(directory, run),
         "plots": [_found_plot(found, by_chance)] if found else [],
     }

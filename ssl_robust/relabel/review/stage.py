@@ -76,7 +76,7 @@ def _place(settings: dict[str, Any]) -> Path:
         if _same(read_campaign(out).audit, given):
             print(f"Continues the review of this audit in {printable(str(out))}", file=sys.stderr)
             return out
-        raise UserError(f"out={out} holds the review of another audit; choose another out=")
+        raise UserError(f"out={out} holds the review of another audit; choose another, e.g. out={given}-review")
     return start_review(
         given, out, blind=bool(settings["blind"]), seed=settings["seed"], overwrite=settings["overwrite"]
     )
