@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
+LONGEST_NAME = 80  # characters of a reader's name
 SHOWN = ("rank", "control", "repeat", "adjudication", "propagated", "imported")
 
 
@@ -16,7 +18,7 @@ class Answer:
         sample_id: the scan.
         given: its label before anybody was asked; None: it had none.
         answer: name of a class; None: the reader was unsure.
-        annotator: the reader.
+        annotator: the reader, as `reader_name` writes it.
         time: when, UTC, ISO 8601.
         seconds: from showing the scan to the answer.
         shown: why it was asked, one of `SHOWN`: a sampler chose it, the random control sample did, it came again to see
@@ -39,3 +41,15 @@ class Answer:
     blind: bool
     version: str
     undoes: str | None = None
+
+
+def reader_name(name: str) -> str:
+    """A reader's name, written in one way: keyboards and programs differ in how they compose an "ö" (NFC or NFD).
+
+    Raises:
+        ValueError: it is empty or very long, or cannot be printed.
+    """
+    name = unicodedata.normalize("NFC", name.strip())
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"{name!r} is no name; expected 1 to {LONGEST_NAME} characters that can be printed")
+    return name

@@ -13,7 +13,7 @@ from ssl_robust.data.audit_table import find_audit_table, read_audit_table
 from ssl_robust.data.sources import digest
 from ssl_robust.exchange.queued import by_key, class_of, scan_of
 from ssl_robust.files import UserError, existing
-from ssl_robust.relabel.answer import Answer
+from ssl_robust.relabel.answer import Answer, reader_name
 from ssl_robust.relabel.campaign import Campaign, read_campaign
 from ssl_robust.relabel.foreign import READERS, Given
 from ssl_robust.relabel.words import Option, read_words
@@ -52,7 +52,11 @@ def command(words: Sequence[str]) -> Path | None:
     campaign = read_campaign(options["run"])
     file = existing(options["path"], "path", folder=None)
     given = list(READERS[options["from"]](file))
-    found = _of_campaign(campaign, _named(given, options["annotator"], options["from"]), file)
+    try:
+        named = _named(given, options["annotator"], options["from"])
+    except ValueError as error:
+        raise UserError(f"who answered in {file}: {error}; mend it there, or give annotator=NAME") from None
+    found = _of_campaign(campaign, named, file)
     n = campaign.ledger().extend(as_answers(campaign, found, source=options["from"]))
     print(f"{n:,} answers added, {len(found) - n:,} were there already")
     return campaign.place
@@ -85,12 +89,18 @@ def as_answers(campaign: Campaign, given: Iterable[tuple[str, str, str | None]],
 
 
 def _named(given: Sequence[Given], annotator: str, source: str) -> list[Given]:
-    """Answers each of which has an annotator: the one of the file, or the one that the user named."""
+    """Answers each of which has an annotator: the one of the file, or the one that the user named.
+
+    Raises:
+        ValueError: that is no name.
+    """
+    given = [each._replace(annotator=reader_name(each.annotator) if each.annotator else "") for each in given]
     told = {each.annotator for each in given} - {""}
     if annotator and len(told) > 1:
         raise UserError(f"annotator={annotator} is one, and the answers are of {len(told)} people "
                         f"({', '.join(sorted(told))}); take annotator= away")  # fmt: skip
-    return [each._replace(annotator=annotator or each.annotator or source) for each in given]
+    named = reader_name(annotator) if annotator else None
+    return [each._replace(annotator=named or each.annotator or source) for each in given]
 
 
 def _of_campaign(campaign: Campaign, given: Sequence[Given], file: Path) -> list[tuple[str, str, str | None]]:

@@ -161,6 +161,19 @@ def test_an_old_file_does_not_outweigh_what_was_said_since(tmp_path, data):
     assert [each.answer for each in standing(campaign.ledger().read())] == ["malignant"]
 
 
+def test_a_name_is_one_however_its_letters_are_composed(tmp_path, data, capsys):
+    campaign, asked = campaign_of(tmp_path, data)
+    rows = [[asked[0], "benign", "Bjo\u0308rk"], [asked[1], "benign", " Bj\u00f6rk"]]
+    table = filled(tmp_path / "a.csv", *rows, columns=("sample_id", "answer", "annotator"))
+    words = [f"run={campaign.place}", "from=csv", f"path={table}"]
+    command(words)
+    command([*words, "annotator=Bjo\u0308rk"])
+    assert [each.annotator for each in campaign.ledger().read()] == ["Bj\u00f6rk"] * 2
+    for wrong in ("annotator=" + "a" * 81, "annotator=\x1b[2J"):
+        with pytest.raises(UserError, match="is no name; expected 1 to 80 characters.*or give annotator="):
+            command([*words, wrong])
+
+
 def test_what_cannot_be_imported_is_said_and_nothing_is_written(tmp_path, data, capsys):
     campaign, asked = campaign_of(tmp_path, data)
     table = tmp_path / "a.csv"

@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ssl_robust.relabel.answer import LONGEST_NAME, reader_name
 from ssl_robust.relabel.review.book import Showing
 from ssl_robust.relabel.review.desk import Desk, Refused, Said
 from ssl_robust.relabel.review.guard import Guard
@@ -25,7 +26,7 @@ from ssl_robust.relabel.review.pictures import Pictures
 STATIC = Path(__file__).parent / "static"
 _MOST_HELD = 50  # scans that a page may have before it
 _LAST = 20  # answers that can be taken back after the page was loaded again
-_LONGEST_NAME, _LONGEST_ID = 80, 100  # characters
+_LONGEST_ID = 100  # characters
 
 
 def make_app(desk: Desk, pictures: Pictures, token: str) -> Guard:
@@ -158,7 +159,7 @@ class _Pages:
         item: dict[str, Any] = {"position": showing.position, "neighbors": len(near)}
         item["copies"] = len(desk.copies_of(showing.sample_id))
         if showing.shown == "adjudication":
-            item["readers"] = [each.answer for each in desk.book.others(row)]
+            item["readers"] = [each.answer for each in desk.others(row)]
         if desk.blind:
             return item
         labels = [desk.label_of(each) for each in near]
@@ -187,7 +188,7 @@ def _text(value: Any, longest: int) -> str:
 
 
 def _name(value: Any) -> str:
-    return _text(value.strip() if isinstance(value, str) else value, _LONGEST_NAME)
+    return reader_name(value) if isinstance(value, str) else _text(value, LONGEST_NAME)
 
 
 def _seconds(value: Any) -> float:

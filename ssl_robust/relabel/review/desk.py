@@ -167,7 +167,13 @@ class Desk:
 
     def label_of(self, sample_id: str) -> str | None:
         """What is said of a scan now: by the last reader who named a class, else by its label."""
-        return self.book.said_of(sample_id) or self._labels.get(sample_id)
+        with self._alone:
+            return self.book.said_of(sample_id) or self._labels.get(sample_id)
+
+    def others(self, row: int) -> list[Answer]:
+        """What readers said of the scan of a row when it was asked for its own sake."""
+        with self._alone:
+            return self.book.others(row)
 
     def progress(self, reader: str) -> dict[str, Any]:
         """How far all readers are and what they found; what would betray a label is left out where it is hidden."""

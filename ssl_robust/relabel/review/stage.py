@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_robust.files import printable, replacing
+from ssl_robust.relabel.answer import reader_name
 from ssl_robust.relabel.campaign import STAGE, read_campaign
 from ssl_robust.relabel.review.address import last_address, take_address
 from ssl_robust.relabel.review.app import make_app
@@ -88,8 +89,11 @@ def _same(first: str | Path, second: str | Path) -> bool:
 
 def _check(settings: dict[str, Any]) -> None:
     name, port = settings["annotator"], settings["port"]
-    if name is not None and not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= 80):
-        raise UserError(f"annotator={name!r} is no name; give 1 to 80 letters, or leave it out and the page asks")
+    if name is not None:
+        try:
+            settings["annotator"] = reader_name(str(name))
+        except ValueError as error:
+            raise UserError(f"annotator={error}, or leave it out and the page asks") from None
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
         raise UserError(f"port={port} does not fit; expected a whole number up to 65535, or 0 for any that is free")
     minutes = settings["loan_minutes"]

@@ -53,6 +53,14 @@ def test_a_reader_begins_claims_answers_and_takes_back(served):
     assert [(each["annotator"], each["seconds"]) for each in lines(campaign)] == [("ada", 1.5), ("ada", 1.5)]
 
 
+def test_a_name_is_one_however_its_letters_are_composed(served):
+    campaign, client = served()
+    client.post("api/answer", json=answer(1, reader="Bjo\u0308rk"))
+    assert lines(campaign)[0]["annotator"] == "Bj\u00f6rk"
+    assert len(client.post("api/begin", json={"reader": "Bj\u00f6rk"}).json()["last"]) == 1
+    assert client.post("api/answer", json=answer(1, id="again", reader="Bj\u00f6rk")).json()["result"] == "answered"
+
+
 def test_blind_means_that_the_server_does_not_say_it(served):
     campaign, client = served(blind=True)
     item = client.post("api/claim", json={"reader": "ada", "held": [], "n": 1}).json()["items"][0]

@@ -298,6 +298,18 @@ def test_what_cannot_be_an_answer_is_refused(begin, wrong):
         sit(begin()).answer(replace(said("ada", 1), **wrong))
 
 
+@pytest.mark.parametrize("look", [lambda desk: desk.label_of("s0"), lambda desk: desk.others(0)])
+def test_nobody_looks_into_the_book_while_it_is_written(begin, look):
+    desk = sit(begin())
+    reader = threading.Thread(target=look, args=[desk])
+    with desk._alone:
+        reader.start()
+        reader.join(0.1)
+        assert reader.is_alive()
+    reader.join(10)
+    assert not reader.is_alive()
+
+
 def test_many_readers_at_once_lose_and_double_nothing(begin):
     ids = [f"s{i}" for i in range(60)]
     campaign = begin(queue(ids=ids), control=ids)

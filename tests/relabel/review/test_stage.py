@@ -35,10 +35,10 @@ def serving(monkeypatch):
 
 
 def test_a_campaign_is_opened_and_the_address_printed(campaign, serving, capsys):
-    assert run(["review", f"run={campaign.place}", "open=false", "annotator=Ada Ö"]) == 0
+    assert run(["review", f"run={campaign.place}", "open=false", "annotator=Ada O\u0308"]) == 0
     told = capsys.readouterr().out
     address = json.loads((campaign.place / "address.json").read_text())
-    assert f"Review: http://127.0.0.1:{address['port']}/{address['token']}/?reader=Ada%20%C3%96" in told
+    assert f"Review: http://127.0.0.1:{address['port']}/{address['token']}/?reader=Ada%20%C3%96" in told, "NFC"
     assert "0 of 9 scans read" in told
     assert f"ssl-robust relabel apply run={campaign.place}" in told
     assert len(serving) == 1
@@ -95,7 +95,8 @@ def test_a_page_that_is_served_already_is_not_served_twice(campaign, serving, mo
 
 @pytest.mark.parametrize(("option", "sentence"), [
     ("port=80000", "port=80000 does not fit"), ("port=x", "port=x does not fit"), ("loan_minutes=0", "loan_minutes=0"),
-    ("annotator='  '", "is no name"), ("run=/nowhere", "holds no run"), ("anotator=Ada", "did you mean annotator"),
+    ("annotator='  '", "is no name"),
+    (f"annotator={'a' * 81}", "1 to 80"), ("run=/nowhere", "holds no run"), ("anotator=Ada", "did you mean annotator"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_a_sentence(campaign, serving, option, sentence, capsys):
     assert run(["review", *([] if option.startswith("run") else [f"run={campaign.place}"]), option]) == 2
