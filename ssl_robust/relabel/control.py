@@ -84,7 +84,10 @@ class Remaining:
             return "every label has been read"
         left = f"with {self.level:.0%} confidence at most {self.share:.1%} of the remaining {self.n:,} labels are wrong"
         if self.n_control < TELLING:
-            left += f" (by {self.n_control:,} scans drawn at random, which is few: a hundred that are right bound 3%)"
+            left = (
+                f"too few of the scans drawn at random are read ({self.n_control:,}) to say how many of the remaining "
+                f"{self.n:,} labels are wrong at most; a hundred that are right bound 3%"
+            )
         if self.n_unsure:
             left += (
                 f" ({self.n_unsure:,} of {self.n_control:,} control scans, of which nobody was sure, count as right)"

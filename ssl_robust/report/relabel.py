@@ -43,8 +43,7 @@ def _typed(directory: Path, run: Mapping[str, Any]) -> str:
 
 def _found_plot(found: list[int], by_chance: float | None) -> Any:
     """Wrong labels found, beside what reading at random finds, where that is known."""
-    x = list(range(1, len(found) + 1))
-    curves = [Curve("in this order", x, found)]
+    curves = [Curve("in this order", range(len(found) + 1), [0, *found])]
     if by_chance is not None:
         ends = [0, len(found)]
         curves.append(Curve("at random", ends, [by_chance * end for end in ends], color=3, dashed=True))

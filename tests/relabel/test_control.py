@@ -123,6 +123,12 @@ def test_the_sentence():
     assert done.sentence() == "every label has been read"
 
 
+def test_few_random_scans_bound_nothing_in_words():
+    some = {"n": 500, "n_answered": 4, "n_found": 2, "p_wrong": None, "level": LEVEL}
+    left = remaining([Draws(np.zeros(4, dtype=bool), 500, 0)], np.zeros(4, dtype=bool), **some)
+    assert left.sentence().startswith("too few of the scans drawn at random are read (4) to say how many of the")
+
+
 def test_the_sentence_speaks_of_as_many_scans_as_are_queued():
     """Five suspects in the queue are not the next hundred."""
     draws = [Draws(np.zeros(20, dtype=bool), 500, 0)]
