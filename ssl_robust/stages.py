@@ -90,7 +90,9 @@ STAGES = {
     "review": Stage(
         "ssl_robust.relabel.review.stage:review",
         "a local page on which experts read the labels that are probably wrong",
-        "the labels as they are now\n  ssl-robust relabel apply run={out} out=corrected.csv",
+        "read on, let what was answered choose the next scans, or take the labels as they are now\n"
+        "  ssl-robust review run={out}\n  ssl-robust relabel resume=true out={out}\n"
+        "  ssl-robust relabel apply run={out} out=corrected.csv",
         makes_run=False,
     ),
     "train": Stage(

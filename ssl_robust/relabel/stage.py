@@ -45,8 +45,10 @@ def relabel(config: DictConfig) -> Path:
     with Run(out, stage="relabel", config=settings, resume=config.resume, overwrite=config.overwrite) as run:
         run.note(n_labelled=len(subject))
         campaign = _start(run.path, subject, settings) if campaign is None else _continue(campaign, subject, settings)
-    n_shown = campaign.rounds[-1]["n_shown"]
-    print(f"Round {len(campaign.rounds)}: {n_shown:,} to read of {len(subject):,} labels", flush=True)
+    shown = campaign.queue["shown"].iloc[-campaign.rounds[-1]["n_shown"] :]
+    again = int((shown == "repeat").sum())
+    more = f", and {again:,} once more, to see whether a reader agrees with themselves" if again else ""
+    print(f"Round {len(campaign.rounds)}: {len(shown) - again:,} of {len(subject):,} scans to read{more}", flush=True)
     if goes_on:
         sentence = left_of(campaign, level=settings["level"]).sentence()
         print(sentence[0].upper() + sentence[1:], flush=True)

@@ -83,8 +83,8 @@ def test_answers_make_the_next_round_and_what_was_there_stays(audit, tmp_path, c
     answer_all(campaign, truth)
     assert main(["relabel", "resume=true", f"out={out}", "n=30"]) == 0
     said = capsys.readouterr().out
-    assert "Round 2: 30 to read of 150 labels" in said
-    assert "of the remaining" in said and "labels are wrong at most" in said
+    assert "Round 2: 29 of 150 scans to read, and 1 once more" in said
+    assert "labels are wrong at most" in said
     after = read_campaign(out)
     pd.testing.assert_frame_equal(after.queue.head(40), campaign.queue)
     new = after.queue.iloc[40:]

@@ -57,11 +57,15 @@ def review(config: DictConfig) -> Path:
     address, listening = take_address(campaign.place, settings["port"])
     with contextlib.closing(listening):
         _show(address.url(settings["annotator"]), campaign.place, open_it=settings["open"])
-        print("Ctrl-C ends it; every answer is on the disk as soon as it is given.", flush=True)
+        print(f"{_read_so_far(desk)}. Ctrl-C ends it; every answer is on the disk as soon as it is given.", flush=True)
         _serve(make_app(desk, Pictures(manifest), address.token), listening)
-    done = desk.progress("")
-    print(f"\n{done['done']:,} of {done['shown']:,} scans read")
+    print(f"\n{_read_so_far(desk)}")
     return campaign.place
+
+
+def _read_so_far(desk: Desk) -> str:
+    done = desk.progress("")
+    return f"{done['done']:,} of {done['shown']:,} scans read"
 
 
 def _place(settings: dict[str, Any]) -> Path:

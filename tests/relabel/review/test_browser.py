@@ -180,11 +180,11 @@ def test_two_readers_share_the_work_and_see_it_end(opened, data, tmp_path):
         ada.locator("#end h1", has_text="Nothing is left for you").wait_for()
         ada.locator("#skipped", has_text="look at the 1 skipped").click()
         press(ada, campaign, "1", start=2)
-        ada.locator("#end h1", has_text="Everything is read.").wait_for()
+        ada.locator("#end h1", has_text="This round is read.").wait_for()
         ada.keyboard.press("z")
         at(ada, order(campaign)[2])
         ada.keyboard.press("u")
-        ada.locator("#end h1", has_text="Everything is read.").wait_for()
+        ada.locator("#end h1", has_text="This round is read.").wait_for()
     assert [each["answer"] for each in lines(campaign) if each["undoes"] is None][-1] is None
 
 
@@ -377,7 +377,7 @@ def test_the_first_and_the_last_page_have_no_fault_either(opened, data, tmp_path
     with Local(campaign) as server, opened(server, reader) as page:
         if reader:
             press(page, campaign, "1")
-            page.locator("#end h1", has_text="Everything is read.").wait_for()
+            page.locator("#end h1", has_text="This round is read.").wait_for()
         else:
             page.locator("#name").wait_for()
         page.evaluate(axe.AXE_SCRIPT)

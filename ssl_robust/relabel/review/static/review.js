@@ -278,11 +278,11 @@ async function end() {
 function sayEnd() {
   const told = state.progress;
   const all = told.done === told.shown;
-  byId("end").querySelector("h1").textContent = all ? "Everything is read." : "Nothing is left for you.";
+  byId("end").querySelector("h1").textContent = all ? "This round is read." : "Nothing is left for you.";
   byId("sum").textContent = `${count(told.done)} of ${count(told.shown)} read, ${count(told.mine)} by you` +
     (told.found === undefined ? "" : `; ${count(told.found)} labels were said to be wrong`) +
     (told.elsewhere ? `; ${count(told.elsewhere)} are before other readers` : "") + ".";
-  byId("next").textContent = all ? "You can close this page and end the command with Ctrl-C: “ssl-robust relabel” goes on from there." : "This page looks again by itself.";
+  byId("next").textContent = all ? "You can close this page and end the command with Ctrl-C: “ssl-robust relabel resume=true out=…” chooses the next scans by your answers, “ssl-robust relabel apply” takes the labels as they are." : "This page looks again by itself.";
   byId("skipped").hidden = !told.skipped;
   byId("skipped").textContent = `look at the ${count(told.skipped)} skipped`;
   byId("back").disabled = !state.given.length;
