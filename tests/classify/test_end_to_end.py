@@ -14,7 +14,7 @@ def test_one_command_on_doubtful_labels_and_one_on_new_scans(tmp_path, capsys):
     assert run(["train", *data, *options, *noise, f"out={out}"]) == 0
     said = capsys.readouterr().out
     assert "of the" in said
-    assert "Remedy: soften (about" in said
+    assert "Remedy: balanced (about" in said
     summary = read_json(out / "train.json")
     assert summary["noise"]["rate"] == pytest.approx(0.4, abs=0.1)
     assert summary["calibration"]["n"] == 72
