@@ -223,7 +223,7 @@ def test_the_page_asks_for_a_name(opened, shared):
 def test_blind_readers_see_no_label_and_no_name_of_a_file(opened, data, tmp_path):
     campaign = make_campaign(tmp_path / "review", data, blind=True)
     with Local(campaign) as server, opened(server) as page:
-        page.locator("#size", has_text=f"{side} × {side} px").wait_for()
+        page.locator("#size", has_text="48 × 48 px").wait_for()
         until(page, "document.querySelectorAll('#near li').length === 5")
         assert not page.locator("#labels").is_visible()
         assert page.inner_text("#named") == ""
@@ -241,7 +241,7 @@ def test_blind_readers_see_no_label_and_no_name_of_a_file(opened, data, tmp_path
 
 def test_zoom_contrast_and_neighbors(opened, shared):
     with opened(shared) as page:
-        page.locator("#size", has_text=f"{side} × {side} px").wait_for()
+        page.locator("#size", has_text="48 × 48 px").wait_for()
         shown = """(() => { const copy = document.createElement("canvas"); copy.width = copy.height = 200;
           const drawn = copy.getContext("2d", { willReadFrequently: true });
           drawn.drawImage(document.getElementById("scan"), 300, 300, 200, 200, 0, 0, 200, 200);
@@ -286,7 +286,7 @@ def test_zoom_contrast_and_neighbors(opened, shared):
 
 def test_two_fingers_zoom(opened, shared):
     with opened(shared, **TABLET) as page:
-        page.locator("#size", has_text=f"{side} × {side} px").wait_for()
+        page.locator("#size", has_text="48 × 48 px").wait_for()
         before = page.inner_text("#size")
         fingers = page.context.new_cdp_session(page)
         for kind, apart in (("touchStart", 40), ("touchMove", 80), ("touchMove", 120), ("touchEnd", None)):
