@@ -208,6 +208,7 @@ def test_the_file_that_a_browser_is_started_with_leads_to_the_page(browser, shar
     page = browser.new_page()
     page.goto(stage._leading_to(shared.url + "?reader=%3CAda%3E%20%26%20%22Bob%22", tmp_path))
     page.locator("#reader", has_text='<Ada> & "Bob"').wait_for()
+    assert page.url.startswith(shared.url)
     page.close()
 
 
@@ -396,3 +397,4 @@ def test_fifty_thousand_in_the_queue(opened, tmp_path):
             at(page, order(campaign)[place], side=8)
             page.keyboard.press("1")
         done(page, 30, of="50,000")
+    assert [each["sample_id"] for each in lines(campaign)] == order(campaign)[:30]
