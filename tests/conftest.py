@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import subprocess
 
@@ -58,3 +59,24 @@ def bright_scans(tmp_path_factory):
         return path
 
     return write
+
+
+_CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; without it these tests are skipped, or fail where SSL_ROBUST_REQUIRE_BROWSER is set."""
+    required = bool(os.environ.get("SSL_ROBUST_REQUIRE_BROWSER"))
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        (pytest.fail if required else pytest.skip)("there is no Chromium")
+    if not required:
+        pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=_CHROMIUM)
+        yield browser
+        browser.close()

@@ -1,7 +1,5 @@
 """The page of an audit as a browser shows it."""
 
-import os
-import shutil
 from contextlib import contextmanager
 
 import pytest
@@ -9,8 +7,6 @@ from audit_runs import EVIL, make_run
 
 from ssl_robust.report import render
 
-ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 # Text against what is painted behind it, for every element that has text of its own: those below WCAG's AA.
@@ -34,23 +30,6 @@ FAINT = """() => {
       return { text: each.textContent.slice(0, 40), ratio: (a + 0.05) / (b + 0.05), needed: large || sign ? 3 : 4.5 };
     }).filter((each) => each.ratio < each.needed);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium; without it these tests are skipped, or fail where SSL_ROBUST_REQUIRE_BROWSER is set."""
-    required = bool(os.environ.get("SSL_ROBUST_REQUIRE_BROWSER"))
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        (pytest.fail if required else pytest.skip)("there is no Chromium")
-    if not required:
-        pytest.importorskip("playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A reader in front of the page: keys, undo, reload, a server that is killed, hostile names, accessibility."""
 
-import os
-import shutil
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,29 +12,10 @@ from ssl_robust.data.manifest import data_settings
 from ssl_robust.data.written import write_table
 from ssl_robust.relabel.review import stage
 
-ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 DESK = {"viewport": {"width": 1280, "height": 800}}
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 EVIL = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium; without it these tests are skipped, or fail where SSL_ROBUST_REQUIRE_BROWSER is set."""
-    required = bool(os.environ.get("SSL_ROBUST_REQUIRE_BROWSER"))
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        (pytest.fail if required else pytest.skip)("there is no Chromium")
-    if not required:
-        pytest.importorskip("playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
